@@ -36,7 +36,7 @@ export type FieldValue<S> =
 /** The fields of a block, by name, in memory order. */
 export type Fields = Record<string, FieldSpec>
 /** The accessors of a block: scalars read and write in place, arrays are live views. */
-export type BlockView<F extends Fields> = { [K in keyof F]: FieldValue<F[K]> }
+export type BlockView<F extends Fields> = { -readonly [K in keyof F]: FieldValue<F[K]> }
 /** A block's value outside machine memory, as snapshots hold it. */
 export type BlockImage = Record<string, number | bigint | number[] | bigint[]>
 

@@ -1,0 +1,326 @@
+/** The interpreter's main loop: budget, code TLB, dispatch, and the handlers of all common instructions. */
+import { FlagKind, type Statement } from '../ir/semantics.js'
+import type { Value } from '../ir/value.js'
+import { CODE_TLB, Cell, RECORD_SHIFT, RECORD_SIZE, Record } from '../layout.js'
+import { STATE_BASE } from '../machine-memory.js'
+import { CPU_STATE, registerAddress } from '../state.js'
+import { FunctionBuilder, I32, I64, Label, mem, op } from '../wasm/assembler.js'
+import type { Expressions } from './expressions.js'
+import { type Context, HandlerFunction } from './handler-function.js'
+import type { Handler } from './handlers.js'
+import { RareOutcome } from './rare-function.js'
+
+/** Handler numbers with a meaning of their own; those of the table follow. */
+export const SpecialHandler = { DECODE: 0, PAGE_END: 1, UNDEFINED: 2, RARE: 3, FIRST: 4 } as const
+
+const PC = registerAddress('pc')
+const NZCV = STATE_BASE + CPU_STATE.offsetOf('nzcv')
+
+/** Comparisons that decide a condition for flags of a subtraction, by condition code; undefined where NZCV must be computed. */
+const DIRECT: readonly (number | undefined)[] = [
+  op.i64.eq, op.i64.ne, op.i64.ge_u, op.i64.lt_u, undefined, undefined, undefined, undefined,
+  op.i64.gt_u, op.i64.le_u, op.i64.ge_s, op.i64.lt_s, op.i64.gt_s, op.i64.le_s,
+] // prettier-ignore
+
+/** A bit for each NZCV value with which `cond` holds (Arm ARM `ConditionHolds`). */
+function conditionMask(cond: number): number {
+  let mask = 0
+  for (let nzcv = 0; nzcv < 16; nzcv++) {
+    const [n, z, c, v] = [nzcv & 8, nzcv & 4, nzcv & 2, nzcv & 1].map(Boolean)
+    const holds = [z, c, n, v, c && !z, n === v, n === v && !z, true][cond >> 1]
+    if (holds !== ((cond & 1) === 1)) mask |= 1 << nzcv
+  }
+  return mask
+}
+
+/** Builds `run(budget)`: executes that many instructions, or fewer if something stops it; returns how many are left. */
+export class HotFunction extends HandlerFunction {
+  /** Handler numbers; a handler that branches has a near variant with the next number. */
+  readonly numbers = new Map<Handler, number>()
+  protected readonly budget = 0
+  protected readonly record: number
+  private readonly delta: number
+  private readonly pc: number
+  private readonly regime: number
+  private readonly flagA: number
+  private readonly flagB: number
+  private readonly flagKind: number
+  private readonly codeEntry: number
+  private readonly handlers: readonly Handler[]
+  private readonly rareFunction: number
+  private near = false
+  private readonly labels = {
+    reload: new Label(),
+    lookup: new Label(),
+    dispatch: new Label(),
+    stop: new Label(),
+    stopAtPc: new Label(),
+    fault: new Label(),
+    undefined: new Label(),
+    taken: new Label(),
+  }
+
+  constructor(context: Context, handlers: readonly Handler[], rareFunction: number) {
+    super(context, new FunctionBuilder([I32], [I32]))
+    const { f } = this
+    this.record = f.local(I32)
+    this.delta = f.local(I64)
+    this.pc = f.local(I64)
+    this.regime = f.local(I32)
+    this.flagA = f.local(I64)
+    this.flagB = f.local(I64)
+    this.flagKind = f.local(I32)
+    this.codeEntry = f.local(I32)
+    this.handlers = handlers
+    this.rareFunction = rareFunction
+    let number: number = SpecialHandler.FIRST
+    for (const handler of handlers) {
+      this.numbers.set(handler, number)
+      number += handler.branches ? 2 : 1
+    }
+  }
+
+  build(): FunctionBuilder {
+    const { f, labels } = this
+    f.loop(labels.reload)
+    f.i32(0).memory(mem.i64_load32_u, NZCV).set(this.flagA).i32(FlagKind.NZCV).set(this.flagKind)
+    f.i32(0).memory(mem.i32_load, Cell.REGIME).set(this.regime)
+    f.i32(0).memory(mem.i64_load, PC).set(this.pc)
+    f.loop(labels.lookup)
+    this.lookUpCode()
+    f.loop(labels.dispatch)
+    f.block(labels.taken).block(labels.stopAtPc).block(labels.stop).block(labels.undefined).block(labels.fault)
+    this.dispatch()
+    f.end()
+    this.takeException(this.context.shared.abort)
+    f.end()
+    this.storePc()
+    this.takeException(this.context.shared.undefined)
+    f.end()
+    this.pushPc()
+    f.set(this.pc).end()
+    // Out of budget, or stopped: a stop has put the budget aside.
+    f.i32(0).get(this.pc).memory(mem.i64_store, PC)
+    this.spillFlags()
+    f.i32(0).memory(mem.i32_load, Cell.STOP).if(I32)
+    f.i32(0).memory(mem.i32_load, Cell.BUDGET).i32(1).op(op.i32.sub).else().i32(0).end().return()
+    f.end()
+    // Behind an instruction that has set the PC in memory.
+    f.get(this.budget).i32(1).op(op.i32.sub).tee(this.budget).op(op.i32.eqz)
+    f.i32(0).memory(mem.i32_load, Cell.STOP).op(op.i32.or).if().get(this.budget).return().end()
+    f.br(labels.reload)
+    f.end().end().end()
+    return f.op(op.unreachable)
+  }
+
+  /** From the PC to a record, by the code TLB; misses go to the processor, which may take an instruction abort. */
+  private lookUpCode(): void {
+    const { f, labels } = this
+    f.get(this.regime)
+      .get(this.pc)
+      .i64(8, 0)
+      .op(op.i64.shr_u, op.i32.wrap_i64)
+      .i32(0xff0)
+      .op(op.i32.and, op.i32.add)
+      .tee(this.codeEntry)
+    f.memory(mem.i64_load, CODE_TLB).get(this.pc).i64(~0xffc, -1).op(op.i64.and, op.i64.ne).if()
+    f.i32(0).get(this.pc).memory(mem.i64_store, PC)
+    f.i32(0).get(this.budget).memory(mem.i32_store, Cell.BUDGET)
+    this.spillFlags()
+    f.call(this.context.shared.fetch).if()
+    f.get(this.budget).i32(1).op(op.i32.sub).tee(this.budget).op(op.i32.eqz)
+    f.i32(0).memory(mem.i32_load, Cell.STOP).op(op.i32.or).if().get(this.budget).return().end()
+    f.br(labels.reload).end()
+    f.i32(0).memory(mem.i64_load, PC).set(this.pc).br(labels.lookup).end()
+    f.get(this.codeEntry).memory(mem.i32_load, CODE_TLB + 8)
+    f.get(this.pc)
+      .op(op.i32.wrap_i64)
+      .i32(0xffc)
+      .op(op.i32.and)
+      .i32(RECORD_SHIFT)
+      .op(op.i32.shl, op.i32.add)
+      .set(this.record)
+    f.get(this.pc).get(this.record).i32(RECORD_SHIFT).op(op.i32.shr_u, op.i64.extend_i32_u, op.i64.sub).set(this.delta)
+  }
+
+  private dispatch(): void {
+    const { f, labels } = this
+    const special: (() => void)[] = []
+    special[SpecialHandler.DECODE] = () => f.get(this.record).call(this.context.shared.decode).br(labels.dispatch)
+    special[SpecialHandler.PAGE_END] = () => {
+      this.pushPc()
+      f.set(this.pc).br(labels.lookup)
+    }
+    special[SpecialHandler.UNDEFINED] = () => f.br(labels.undefined)
+    special[SpecialHandler.RARE] = () => this.callRare()
+    const bodies = [...special]
+    for (const handler of this.handlers) {
+      bodies.push(() => this.common(handler, false))
+      if (handler.branches) bodies.push(() => this.common(handler, true))
+    }
+    const entries = bodies.map(() => new Label())
+    for (const entry of entries.toReversed()) f.block(entry)
+    f.get(this.record).memory(mem.i32_load16_u, Record.HANDLER).brTable(entries, entries[SpecialHandler.UNDEFINED])
+    for (const body of bodies) {
+      f.end()
+      body()
+    }
+  }
+
+  private common(handler: Handler, near: boolean): void {
+    this.near = near
+    const open = this.body(handler)
+    if (open && !near) this.next()
+  }
+
+  private callRare(): void {
+    const { f, labels } = this
+    const outcome = this.codeEntry
+    f.get(this.record)
+    this.pushPc()
+    f.get(this.budget).call(this.rareFunction).tee(outcome).if()
+    f.get(outcome).i32(RareOutcome.FAULT).op(op.i32.eq).brIf(labels.fault).br(labels.undefined).end()
+    this.afterCall()
+    this.next()
+  }
+
+  /** On to the following record. */
+  private next(): void {
+    this.f.get(this.record).i32(RECORD_SIZE).op(op.i32.add).set(this.record)
+    this.spend(this.labels.dispatch, this.labels.stop)
+  }
+
+  /** Counts the instruction; goes on at `target` while there is budget. */
+  private spend(target: Label, exhausted: Label): void {
+    this.f.get(this.budget).i32(1).op(op.i32.sub).tee(this.budget).brIf(target).br(exhausted)
+  }
+
+  protected pushPc(): void {
+    this.f.get(this.delta).get(this.record).i32(RECORD_SHIFT).op(op.i32.shr_u, op.i64.extend_i32_u, op.i64.add)
+  }
+
+  protected pushRegime(): void {
+    this.f.get(this.regime)
+  }
+
+  protected condition(cond: number): void {
+    const { f } = this
+    const direct = DIRECT[cond]
+    const general = () => {
+      f.i32(conditionMask(cond))
+      this.nzcv()
+      f.op(op.i32.shr_u).i32(1).op(op.i32.and)
+    }
+    if (direct === undefined) return general()
+    // The result of a logical instruction compares with zero as a difference does, but for its carry.
+    const usesCarry =
+      direct === op.i64.ge_u || direct === op.i64.lt_u || direct === op.i64.gt_u || direct === op.i64.le_u
+    f.get(this.flagKind)
+      .i32(usesCarry ? FlagKind.SUB32 : FlagKind.LOGIC)
+      .op(op.i32.le_u)
+      .if(I32)
+    f.get(this.flagA).get(this.flagB).op(direct).else()
+    general()
+    f.end()
+  }
+
+  protected nzcv(): void {
+    this.f.get(this.flagA).get(this.flagB).get(this.flagKind).call(this.context.shared.nzcv)
+  }
+
+  protected setFlags(kind: FlagKind, a: Value, b: Value, e: Expressions): void {
+    e.push(a)
+    e.push(b)
+    this.f.set(this.flagB).set(this.flagA).i32(kind).set(this.flagKind)
+  }
+
+  protected fault(): void {
+    this.f.br(this.labels.fault)
+  }
+
+  protected undefinedInstruction(): void {
+    this.f.br(this.labels.undefined)
+  }
+
+  protected terminate(statement: Statement, e: Expressions): void {
+    const { f, labels } = this
+    switch (statement.kind) {
+      case 'jump':
+        e.push(statement.target)
+        f.set(this.pc)
+        return this.spend(labels.lookup, labels.stopAtPc)
+      case 'branch':
+        if (this.near) return this.branchNear(statement.offset, statement.condition, e)
+        if (statement.condition) {
+          e.push(statement.condition)
+          f.if()
+        }
+        this.pushPc()
+        e.push(statement.offset)
+        f.op(op.i64.extend_i32_s, op.i64.add).set(this.pc)
+        this.spend(labels.lookup, labels.stopAtPc)
+        if (statement.condition) f.end()
+        return undefined
+      case 'system':
+        return this.callSystem(statement, e)
+      default:
+        throw new Error(`${statement.kind} does not end an instruction`)
+    }
+  }
+
+  /** To a record of the same page; a condition selects between it and the next, without a host branch. */
+  private branchNear(offset: Value, condition: Value | undefined, e: Expressions): void {
+    const { f } = this
+    f.get(this.record)
+    e.push(offset)
+    f.i32(RECORD_SHIFT).op(op.i32.shl)
+    if (condition) {
+      f.i32(RECORD_SIZE)
+      e.push(condition)
+      f.op(op.select)
+    }
+    f.op(op.i32.add).set(this.record)
+    this.spend(this.labels.dispatch, this.labels.stop)
+    // What follows in the function cannot be reached, whatever the condition.
+  }
+
+  private callSystem(statement: Extract<Statement, { kind: 'system' }>, e: Expressions): void {
+    const { f, labels, context } = this
+    const known = context.operations.indexOf(statement.operation)
+    const index = known >= 0 ? known : context.operations.push(statement.operation) - 1
+    this.storePc()
+    f.i32(0).get(this.budget).memory(mem.i32_store, Cell.BUDGET)
+    this.spillFlags()
+    f.i32(index)
+    e.push(statement.a)
+    e.push(statement.b)
+    f.call(context.shared.system).brIf(labels.taken)
+    this.afterCall()
+    this.next()
+  }
+
+  /** If the processor asks for it, lets the run end behind this instruction and keeps the budget that is left. */
+  protected afterCall(): void {
+    const { f } = this
+    f.i32(0).memory(mem.i32_load, Cell.STOP).if()
+    f.i32(0).get(this.budget).memory(mem.i32_store, Cell.BUDGET).i32(1).set(this.budget).end()
+  }
+
+  private takeException(callee: number): void {
+    this.f.i32(0).get(this.budget).memory(mem.i32_store, Cell.BUDGET)
+    this.spillFlags()
+    this.f.call(callee).br(this.labels.taken)
+  }
+
+  private storePc(): void {
+    this.f.i32(0)
+    this.pushPc()
+    this.f.memory(mem.i64_store, PC)
+  }
+
+  private spillFlags(): void {
+    this.f.i32(0)
+    this.nzcv()
+    this.f.memory(mem.i32_store, NZCV)
+  }
+}

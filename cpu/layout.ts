@@ -1,0 +1,66 @@
+/**
+ * Where things stand in machine memory below RAM: scratch cells, TLBs and the pool of decoded instructions.
+ *
+ * Nothing here is architectural state, except what `tlb.ts` keeps in the translation TLB; generated code addresses all of it with constants.
+ */
+import { RAM_BASE } from './machine-memory.js'
+
+/** Scratch cells that generated code and TypeScript share, below the state area. */
+export const Cell = {
+  /** Reads as zero: register 31 as a source. */
+  ZERO: 0x100,
+  /** Written and never read: register 31 as a destination. */
+  SINK: 0x108,
+  /** i32: instructions left of the run's budget, as of the instruction that called out. */
+  BUDGET: 0x110,
+  /** i32: set when a run must end behind the current instruction. */
+  STOP: 0x114,
+  /** i32: address of the fast TLBs of the current translation regime. */
+  REGIME: 0x118,
+  /** i64s: the elements that a slow store is to write. */
+  VALUE: 0x120,
+  /** 16 bytes: where a slow load leaves what it read, and where the store after a slow store goes. */
+  SCRATCH: 0x130,
+} as const
+
+/** Entries in each fast TLB; an entry is 16 bytes: i64 tag (page address), i32 addend or record address. */
+export const FAST_ENTRIES = 256
+export const FAST_ENTRY_SIZE = 16
+/** Bytes from a regime's read TLB to its write TLB and its code TLB. */
+export const WRITE_TLB = FAST_ENTRIES * FAST_ENTRY_SIZE
+export const CODE_TLB = 2 * WRITE_TLB
+const REGIME_SIZE = 3 * WRITE_TLB
+/** The translation regimes with fast TLBs of their own: EL1&0 as seen from EL0 and from EL1, and EL2. */
+export const REGIMES = 3
+const FAST_TLBS = 0x10000
+/** Address of the fast TLBs that code at exception level `el` uses. */
+export const regimeAddress = (el: number): number => FAST_TLBS + Math.min(el, 2) * REGIME_SIZE
+/** End of the fast TLBs. */
+export const FAST_TLBS_END = FAST_TLBS + REGIMES * REGIME_SIZE
+
+/** The translation TLB's place; see `tlb.ts`. */
+export const TRANSLATION_TLB = 0x20000
+export const TRANSLATION_TLB_END = 0x30000
+
+/** Bytes of one decoded instruction: with 32, a record's address advances 8 times as fast as the PC. */
+export const RECORD_SIZE = 32
+/** Log2 of the records' bytes per byte of code. */
+export const RECORD_SHIFT = 3
+/** Instructions in a page; one more record behind them leads to the next page. */
+export const PAGE_INSTRUCTIONS = 1024
+/** Bytes of a decoded page. */
+export const DECODED_PAGE_SIZE = (PAGE_INSTRUCTIONS + 1) * RECORD_SIZE
+/** The pool of decoded pages fills the room up to RAM. */
+export const DECODED_POOL = 0x30000
+export const DECODED_PAGES = Math.floor((RAM_BASE - DECODED_POOL) / DECODED_PAGE_SIZE)
+
+/** A record: u16 handler, u16 addresses of registers, i32 and i64 operands. */
+export const Record = {
+  HANDLER: 0,
+  REGISTERS: 2,
+  MAX_REGISTERS: 5,
+  /** u16: number of a rare instruction in the second function. */
+  RARE: 14,
+  OPERANDS: 16,
+  MAX_OPERAND_BYTES: 16,
+} as const

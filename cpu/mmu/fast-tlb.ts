@@ -1,0 +1,74 @@
+/**
+ * The fast TLBs: what generated code compares an address with, inline, at every access.
+ *
+ * For each regime (EL0, EL1, EL2) one for reads, one for writes and one for code, direct-mapped with 256 entries. An entry for data
+ * leads to host memory; no entry means a call to the processor. That absence is also how first writes to a page are noticed
+ * (dirty pages, pages that hold decoded code) and how devices are reached.
+ */
+import { CODE_TLB, FAST_ENTRIES, FAST_ENTRY_SIZE, FAST_TLBS_END, REGIMES, WRITE_TLB, regimeAddress } from '../layout.js'
+import type { MachineMemory } from '../machine-memory.js'
+
+/** The tables of a regime, as offsets from its start. */
+export const FastTable = { READ: 0, WRITE: WRITE_TLB, CODE: CODE_TLB } as const
+/** One of {@link FastTable}. */
+export type FastTable = (typeof FastTable)[keyof typeof FastTable]
+
+/** A tag that no address equals: its low bits are set where a page address has zeros. */
+const INVALID = 0xfff
+
+/** All fast TLBs of a machine. */
+export class FastTlb {
+  private readonly words: Uint32Array
+
+  constructor(memory: MachineMemory) {
+    this.words = memory.u32
+    this.flushAll()
+  }
+
+  /** Enters a page: `value` is the addend (host minus guest address, modulo 2^32) or, for code, the address of the page's records. */
+  fill(el: number, table: FastTable, lo: number, hi: number, value: number): void {
+    const at = (regimeAddress(el) + table + ((lo >>> 12) % FAST_ENTRIES) * FAST_ENTRY_SIZE) >>> 2
+    this.words[at] = lo & ~0xfff
+    this.words[at + 1] = hi
+    this.words[at + 2] = value
+  }
+
+  /** Drops whatever stands where a page's entries would, in all regimes: data entries or code entries. */
+  dropPage(lo: number, code: boolean): void {
+    const index = ((lo >>> 12) % FAST_ENTRIES) * FAST_ENTRY_SIZE
+    for (let el = 0; el < REGIMES; el++) {
+      if (code) this.words[(regimeAddress(el) + CODE_TLB + index) >>> 2] = INVALID
+      else {
+        this.words[(regimeAddress(el) + index) >>> 2] = INVALID
+        this.words[(regimeAddress(el) + WRITE_TLB + index) >>> 2] = INVALID
+      }
+    }
+  }
+
+  /** Drops every entry of one kind that has this value, in all regimes. */
+  dropValue(table: FastTable, matches: (tagLo: number, value: number) => boolean): void {
+    this.forEach(table, (at) => {
+      if (matches(this.words[at], this.words[at + 2])) this.words[at] = INVALID
+    })
+  }
+
+  /** Empties one kind of table in all regimes. */
+  flush(table: FastTable): void {
+    this.forEach(table, (at) => {
+      this.words[at] = INVALID
+    })
+  }
+
+  /** Empties everything. */
+  flushAll(): void {
+    const first = regimeAddress(0) >>> 2
+    for (let at = first; at < FAST_TLBS_END >>> 2; at += FAST_ENTRY_SIZE >>> 2) this.words[at] = INVALID
+  }
+
+  private forEach(table: FastTable, visit: (at: number) => void): void {
+    for (let el = 0; el < REGIMES; el++) {
+      const start = (regimeAddress(el) + table) >>> 2
+      for (let i = 0; i < FAST_ENTRIES; i++) visit(start + i * (FAST_ENTRY_SIZE >>> 2))
+    }
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * Stage 1 translation: the table walk of the VMSAv8-64 (Arm ARM DDI 0487, D8), as far as a Cortex-A53 has it.
+ *
+ * Granules of 4 KiB and 64 KiB, up to four levels, 40-bit output addresses. Addresses are exact doubles: virtual ones as a number
+ * below 2^48 and bit 55 apart, physical ones below 2^48.
+ */
+import { type MachineMemory, RAM_BASE, RAM_PHYSICAL } from '../machine-memory.js'
+
+/** Data and instruction fault status codes (Arm ARM, ESR_ELx.ISS, DFSC); where a fault has a level, it is added. */
+export const FaultStatus = {
+  ADDRESS_SIZE: 0x00,
+  TRANSLATION: 0x04,
+  ACCESS_FLAG: 0x08,
+  PERMISSION: 0x0c,
+  EXTERNAL: 0x10,
+  EXTERNAL_ON_WALK: 0x14,
+  ALIGNMENT: 0x21,
+} as const
+
+/** Bits of a physical address on a Cortex-A53. */
+export const PHYSICAL_BITS = 40
+
+/** Attributes of a translation, as {@link Translation.attributes} packs them. */
+export const Attribute = {
+  /** AP[1]: accessible from EL0. */
+  USER: 1,
+  /** AP[2]: read-only. */
+  READ_ONLY: 2,
+  PXN: 4,
+  /** UXN, or XN at EL2. */
+  UXN: 8,
+  NOT_GLOBAL: 16,
+  /** MAIR index in bits 7:5, shareability in bits 9:8. */
+  INDEX_SHIFT: 5,
+  SHAREABILITY_SHIFT: 8,
+} as const
+
+/** A walk's result, kept in one object that the walker reuses. */
+export interface Translation {
+  /** 0, or the fault status code with its level. */
+  fault: number
+  /** Physical address of the 4 KiB page. */
+  page: number
+  attributes: number
+  /** Log2 of the bytes that the leaf descriptor maps. */
+  size: number
+  level: number
+}
+
+/** The translation regime's registers, as halves. */
+export interface Regime {
+  readonly tcrLo: number
+  readonly tcrHi: number
+  readonly ttbr0Lo: number
+  readonly ttbr0Hi: number
+  readonly ttbr1Lo: number
+  readonly ttbr1Hi: number
+  /** Whether the regime has two address ranges (EL1&0) or one (EL2). */
+  readonly split: boolean
+}
+
+const OUTPUT_SIZES = [32, 36, 40, 42, 44, 48, 48, 48]
+const TWO_32 = 2 ** 32
+
+/** Walks translation tables in guest RAM. */
+export class TableWalker {
+  readonly result: Translation = { fault: 0, page: 0, attributes: 0, size: 0, level: 0 }
+  private readonly memory: MachineMemory
+
+  constructor(memory: MachineMemory) {
+    this.memory = memory
+  }
+
+  /**
+   * Translates a virtual address given as halves.
+   *
+   * @returns {@link result}, valid until the next walk.
+   */
+  walk(regime: Regime, lo: number, hi: number): Translation {
+    const upper = regime.split && (hi & 0x0080_0000) !== 0
+    const { tcrLo, tcrHi } = regime
+    const tcr = upper ? tcrLo >>> 16 : tcrLo
+    const granule = granuleBits(upper ? (tcrLo >>> 30) ^ 2 : (tcrLo >>> 14) & 3)
+    const tagged = regime.split ? (tcrHi & (upper ? 0x40 : 0x20)) !== 0 : (tcrLo & 0x10_0000) !== 0
+    const outputBits = Math.min(OUTPUT_SIZES[regime.split ? tcrHi & 7 : (tcrLo >>> 16) & 7], PHYSICAL_BITS)
+    const inputBits = 64 - Math.min(tcr & 0x3f, 39)
+    if (inputBits > 48 || !isCanonical(lo, hi, inputBits, tagged, upper)) return this.fail(FaultStatus.TRANSLATION, 0)
+    if (regime.split && (tcr & 0x80) !== 0) return this.fail(FaultStatus.TRANSLATION, 0)
+
+    const stride = granule - 3
+    const address = (hi & 0xffff) * TWO_32 + (lo >>> 0)
+    const input = address % 2 ** inputBits
+    const firstLevel = 4 - Math.floor((inputBits - 4) / stride)
+    let level = firstLevel
+    const [baseLo, baseHi] = upper ? [regime.ttbr1Lo, regime.ttbr1Hi] : [regime.ttbr0Lo, regime.ttbr0Hi]
+    const base = (baseHi & 0xffff) * TWO_32 + ((baseLo & ~1) >>> 0)
+    if (base >= 2 ** outputBits) return this.fail(FaultStatus.ADDRESS_SIZE, 0)
+    const firstBits = inputBits - (stride * (3 - level) + granule)
+    let table = base - (base % 2 ** Math.max(firstBits + 3, 3))
+    let tableAttributes = 0
+    for (;;) {
+      const shift = stride * (3 - level) + granule
+      const index = Math.floor(input / 2 ** shift) % 2 ** (level === firstLevel ? firstBits : stride)
+      const at = table + index * 8
+      const offset = at - RAM_PHYSICAL
+      if (offset < 0 || offset + 8 > this.memory.ramSize) return this.fail(FaultStatus.EXTERNAL_ON_WALK, level)
+      const word = (RAM_BASE + offset) >>> 2
+      const low = this.memory.u32[word]
+      const high = this.memory.u32[word + 1]
+      if ((low & 1) === 0) return this.fail(FaultStatus.TRANSLATION, level)
+      const isTable = (low & 2) !== 0
+      if (level === 3 ? !isTable : !isTable && (level === 0 || (granule === 16 && level === 1)))
+        return this.fail(FaultStatus.TRANSLATION, level)
+      const target = (high & 0xffff) * TWO_32 + ((low & 0xfffff000) >>> 0)
+      if (target >= 2 ** outputBits) return this.fail(FaultStatus.ADDRESS_SIZE, level)
+      if (level < 3 && isTable) {
+        // APTable, XNTable and PXNTable restrict everything below, bits 63:59.
+        tableAttributes |= (high >>> 27) & 0x1f
+        table = target - (target % 2 ** granule)
+        level++
+        continue
+      }
+      if ((low & 0x400) === 0) return this.fail(FaultStatus.ACCESS_FLAG, level)
+      const within = input % 2 ** shift
+      const block = target - (target % 2 ** shift)
+      const { result } = this
+      result.fault = 0
+      result.page = block + within - (within % 4096)
+      result.size = shift
+      result.level = level
+      result.attributes = leafAttributes(low, high, tableAttributes, regime.split)
+      return result
+    }
+  }
+
+  private fail(status: number, level: number): Translation {
+    this.result.fault = status + level
+    this.result.level = level
+    // A status of zero (address size fault, level 0) must still be told apart from success.
+    if (this.result.fault === 0) this.result.fault = ADDRESS_SIZE_LEVEL_0
+    return this.result
+  }
+}
+
+/** Stands for fault status 0, an address size fault at level 0, where 0 means success. */
+export const ADDRESS_SIZE_LEVEL_0 = 0x100
+
+/** Log2 of the granule. TG0 is 0 for 4 KiB and 1 for 64 KiB, TG1 the same with bit 1 flipped; 16 KiB is not implemented. */
+function granuleBits(tg: number): number {
+  return tg === 1 ? 16 : 12
+}
+
+/** All bits above the input size must equal bit 55, the top byte aside if it is a tag. */
+function isCanonical(lo: number, hi: number, inputBits: number, tagged: boolean, upper: boolean): boolean {
+  const top = tagged ? (hi << 8) >> 8 : hi | 0
+  const keep = inputBits - 32
+  const expected = upper ? -1 : 0
+  if (keep >= 0) return (keep === 32 ? expected : top >> keep) === expected
+  return top === expected && lo >> inputBits === expected
+}
+
+function leafAttributes(low: number, high: number, table: number, split: boolean): number {
+  let attributes = ((low >>> 2) & 7) << Attribute.INDEX_SHIFT
+  attributes |= ((low >>> 8) & 3) << Attribute.SHAREABILITY_SHIFT
+  if ((low & 0x40) !== 0 && (table & 4) === 0) attributes |= Attribute.USER
+  if ((low & 0x80) !== 0 || (table & 8) !== 0) attributes |= Attribute.READ_ONLY
+  if ((high & 0x0020_0000) !== 0 || (table & 1) !== 0) attributes |= Attribute.PXN
+  if ((high & 0x0040_0000) !== 0 || (table & 2) !== 0) attributes |= Attribute.UXN
+  if (split && (low & 0x800) !== 0) attributes |= Attribute.NOT_GLOBAL
+  return attributes
+}
