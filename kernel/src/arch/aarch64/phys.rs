@@ -1,0 +1,109 @@
+//! Physical memory, as the kernel sees it: all RAM is mapped at a fixed offset.
+
+use core::arch::asm;
+use core::sync::atomic::{AtomicU64, Ordering};
+use kaal_paging::PAGE_SIZE;
+
+/// The kernel's virtual address of a physical one, minus the latter.
+pub const KERNEL_OFFSET: u64 = 0xffff_0000_0000_0000;
+
+// Frames in here, outside the kernel's own image, are the frame allocator's to hand out. No Rust object lives in them.
+static FIRST: AtomicU64 = AtomicU64::new(0);
+static END: AtomicU64 = AtomicU64::new(0);
+
+/// Where the kernel sees physical address `pa`.
+pub const fn to_virtual(pa: u64) -> u64 {
+    pa | KERNEL_OFFSET
+}
+
+/// The physical address behind an address of the kernel's linear map.
+pub const fn to_physical(va: u64) -> u64 {
+    va & !KERNEL_OFFSET
+}
+
+/// Declares `first..end` the memory that [`Frame`]s may be made of.
+///
+/// # Safety
+/// The span must be RAM that stays mapped, and hold no Rust object but in frames never handed to [`Frame::at`].
+pub unsafe fn declare(first: u64, end: u64) {
+    FIRST.store(first, Ordering::Relaxed);
+    END.store(end, Ordering::Relaxed);
+}
+
+/// A physical frame outside Rust's world: page tables and pages of programs.
+#[derive(Clone, Copy)]
+pub struct Frame(u64);
+
+impl Frame {
+    /// The frame at physical address `pa`, which must be one that the frame allocator handed out.
+    #[track_caller]
+    pub fn at(pa: u64) -> Self {
+        let in_range = pa >= FIRST.load(Ordering::Relaxed) && pa < END.load(Ordering::Relaxed);
+        assert!(in_range && pa.is_multiple_of(PAGE_SIZE), "{pa:#x} is no allocated frame");
+        Self(pa)
+    }
+
+    fn pointer(self) -> *mut u64 {
+        to_virtual(self.0) as *mut u64
+    }
+
+    /// The 64-bit word at `index`, below 512.
+    pub fn read(self, index: usize) -> u64 {
+        assert!(index < 512);
+        // SAFETY: within a mapped frame that holds no Rust object (`declare`). Volatile: the table walker reads it too.
+        unsafe { self.pointer().add(index).read_volatile() }
+    }
+
+    /// Writes that word.
+    pub fn write(self, index: usize, value: u64) {
+        assert!(index < 512);
+        // SAFETY: as for `read`.
+        unsafe { self.pointer().add(index).write_volatile(value) }
+    }
+
+    /// Copies bytes into the frame; they must fit.
+    pub fn write_bytes(self, offset: usize, bytes: &[u8]) {
+        assert!(offset <= PAGE_SIZE as usize && bytes.len() <= PAGE_SIZE as usize - offset);
+        // SAFETY: as for `read`; source and destination cannot overlap, since no Rust object is in the frame.
+        unsafe {
+            self.pointer().cast::<u8>().add(offset).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+        }
+    }
+
+    /// Fills the frame with zeros.
+    pub fn clear(self) {
+        let dczid = super::cpu::read_register!("dczid_el0");
+        let line = 4u64 << (dczid & 15);
+        if dczid & 1 << 4 != 0 || line > PAGE_SIZE {
+            (0..512).for_each(|index| self.write(index, 0));
+            return;
+        }
+        let start = to_virtual(self.0);
+        for address in (start..start + PAGE_SIZE).step_by(line as usize) {
+            // SAFETY: as for `write`; the block is no larger than the frame and aligned like it.
+            unsafe { asm!("dc zva, {}", in(reg) address, options(nostack, preserves_flags)) };
+        }
+    }
+}
+
+/// RAM as bytes that live for ever.
+///
+/// # Safety
+/// The span must be mapped RAM that nobody writes to from now on.
+pub unsafe fn bytes(pa: u64, size: usize) -> &'static [u8] {
+    // SAFETY: the caller's promise.
+    unsafe { core::slice::from_raw_parts(to_virtual(pa) as *const u8, size) }
+}
+
+/// RAM as words that are the caller's alone, for ever.
+///
+/// # Safety
+/// The span must be mapped RAM that nobody else uses from now on, and 8-byte aligned.
+pub unsafe fn words(pa: u64, count: usize) -> &'static mut [u64] {
+    let start = to_virtual(pa) as *mut u64;
+    // SAFETY: the caller's promise; any bytes are valid words, and zeroing makes them initialised.
+    unsafe {
+        start.write_bytes(0, count);
+        core::slice::from_raw_parts_mut(start, count)
+    }
+}

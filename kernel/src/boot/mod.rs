@@ -1,0 +1,187 @@
+//! From the first Rust instruction to power off.
+
+pub mod params;
+
+use crate::arch::aarch64::mmio::Mmio;
+use crate::arch::aarch64::{cpu, interrupt, mmu, phys, psci, timer, trap};
+use crate::debug::{faults, selftest};
+use crate::drivers::pl011::Pl011;
+use crate::memory::kernel_map::{self, Section};
+use crate::memory::{self, frames};
+use crate::{kprint, kprintln};
+use kaal_fdt::Fdt;
+use kaal_frames::{FRAME_SIZE, FrameAllocator, words_for};
+use kaal_paging::Rights;
+use params::{Params, Span};
+
+core::arch::global_asm!(include_str!("head.S"));
+
+/// Where QEMU's `virt` board has its first UART. Needed before the device tree can be read; checked against it then.
+const UART: u64 = 0x0900_0000;
+/// Where an ELF kernel, which gets no x0, finds the device tree: the start of RAM.
+const DEFAULT_TREE: u64 = 0x4000_0000;
+
+/// The console.
+pub const fn console() -> Pl011 {
+    // SAFETY: both the boot map and the final map have the UART there as device memory.
+    unsafe { Pl011::new(Mmio::new(phys::to_virtual(UART) as usize)) }
+}
+
+/// The parts of the image, as the linker script laid them out, in order and without gaps.
+pub fn sections() -> [Section; 8] {
+    unsafe extern "C" {
+        static __text_start: u8;
+        static __text_end: u8;
+        static __rodata_end: u8;
+        static __data_start: u8;
+        static __stack_guard: u8;
+        static __stack_bottom: u8;
+        static __stack_top: u8;
+        static __emergency_bottom: u8;
+        static __image_end: u8;
+    }
+    let text = &raw const __text_start as u64;
+    let text_end = &raw const __text_end as u64;
+    let rodata_end = &raw const __rodata_end as u64;
+    let data = &raw const __data_start as u64;
+    let guard = &raw const __stack_guard as u64;
+    let stack = &raw const __stack_bottom as u64;
+    let stack_end = &raw const __stack_top as u64;
+    let emergency = &raw const __emergency_bottom as u64;
+    let end = &raw const __image_end as u64;
+    let section = |name, start, end, rights| Section { name, start, end, rights };
+    [
+        section("boot", phys::to_virtual(IMAGE_BASE), text, Some(Rights::Read)),
+        section("text", text, text_end, Some(Rights::ReadExecute)),
+        section("rodata", text_end, rodata_end, Some(Rights::Read)),
+        section("data", data, guard, Some(Rights::ReadWrite)),
+        section("guard", guard, stack, None),
+        section("stack", stack, stack_end, Some(Rights::ReadWrite)),
+        section("guard", stack_end, emergency, None),
+        section("stack", emergency, end, Some(Rights::ReadWrite)),
+    ]
+}
+
+/// Where the image is loaded; kernel.ld says the same.
+pub const IMAGE_BASE: u64 = 0x4020_0000;
+
+/// Called by head.S on the kernel stack, MMU on, in the upper half. `tree` is what x0 held, `level` where we came from.
+#[unsafe(no_mangle)]
+extern "C" fn kernel_main(tree: u64, level: u64) -> ! {
+    // Until the device tree tells: with EL2 to ourselves, the firmware is called by SMC.
+    psci::use_smc(level == 2);
+    console().start();
+    kprintln!("Hello from KaaL Kernel!");
+    kprintln!("KaaL Rust Microkernel v{}", env!("CARGO_PKG_VERSION"));
+    kprintln!();
+
+    let params = Params::read(device_tree(if tree == 0 { DEFAULT_TREE } else { tree }));
+    psci::use_smc(params.smc);
+    assert!(params.uart.start == UART, "the UART is at {:#x}, not {UART:#x}", params.uart.start);
+    describe(&params, level);
+
+    set_up_memory(&params);
+    // SAFETY: the addresses are the device tree's, and `kernel_map::build` mapped them.
+    unsafe { interrupt::start(params.distributor.start, params.interface.start, params.timer_interrupt) };
+    kprintln!("Interrupts: GICv2, {} lines, virtual timer {}", interrupt::lines(), params.timer_interrupt);
+    kprintln!();
+
+    let outcome = selftest::run(&params);
+    kprintln!();
+    kprintln!("Self tests: {} passed, {} failed", outcome.passed, outcome.failed);
+    faults::run(&params);
+    timer::stop();
+    kprintln!("System powering off.");
+    psci::system_off()
+}
+
+fn device_tree(pa: u64) -> Fdt<'static> {
+    // The boot map reaches the first GiB of RAM only.
+    assert!((0x4000_0000..0x7ff0_0000).contains(&pa), "device tree at {pa:#x}, beyond the first GiB of RAM");
+    // SAFETY: mapped memory; nobody writes to the device tree, and the frames it is in stay reserved.
+    let header = unsafe { phys::bytes(pa, Fdt::HEADER_SIZE) };
+    let size = match Fdt::total_size(header) {
+        Ok(size) if size <= 2 << 20 => size,
+        Ok(size) => panic!("device tree at {pa:#x} claims {size} bytes"),
+        Err(error) => panic!("no device tree at {pa:#x}: {error:?}"),
+    };
+    // SAFETY: as above.
+    let bytes = unsafe { phys::bytes(pa, size) };
+    Fdt::new(bytes).unwrap_or_else(|error| panic!("device tree at {pa:#x}: {error:?}"))
+}
+
+fn describe(params: &Params, level: u64) {
+    let midr = cpu::main_id();
+    kprintln!("Boot parameters:");
+    kprintln!("  Entered at:  EL{level}");
+    kprintln!("  Model:       {}", params.model);
+    kprintln!("  Processor:   {} r{}p{}", cpu::name(midr), midr >> 20 & 15, midr & 15);
+    kprintln!("  Device tree: {:#x}, {} KiB", phys::to_physical(params.fdt.bytes().as_ptr() as u64),
+        params.fdt.bytes().len() / 1024);
+    kprintln!("  Arguments:   {}", if params.arguments.is_empty() { "(none)" } else { params.arguments });
+    kprintln!("  Console:     PL011 at {:#x}", params.uart.start);
+    for Span { start, end } in params.memory() {
+        kprintln!("  Memory:      {start:#x}-{end:#x}, {} MiB", (end - start) >> 20);
+    }
+    for Span { start, end } in params.reserved() {
+        kprintln!("  Reserved:    {start:#x}-{end:#x}");
+    }
+    kprintln!();
+}
+
+/// The bitmap's place: behind the image, past whatever is reserved.
+fn place_bitmap(params: &Params, image_end: u64, size: u64) -> u64 {
+    let mut start = image_end;
+    while let Some(obstacle) = params.reserved().find(|r| start < r.end && r.start < start + size) {
+        start = obstacle.end;
+    }
+    start
+}
+
+fn set_up_memory(params: &Params) {
+    let sections = sections();
+    let image_end = phys::to_physical(sections[sections.len() - 1].end);
+    let first = params.memory().map(|m| m.start).min().expect("device tree: no memory");
+    let end = params.memory().map(|m| m.end).max().unwrap_or(first);
+    let holds_image = |m: Span| m.start <= IMAGE_BASE && image_end <= m.end;
+    assert!(params.memory().any(holds_image), "the kernel's image is not in RAM the device tree knows of");
+
+    let count = ((end - first) / FRAME_SIZE) as usize;
+    let size = (words_for(count) as u64 * 8).next_multiple_of(FRAME_SIZE);
+    let bitmap = place_bitmap(params, image_end, size);
+    // SAFETY: RAM behind the image that nothing is in, reserved below, in the boot map and the final one.
+    let words = unsafe { phys::words(bitmap, words_for(count)) };
+    let mut allocator = FrameAllocator::new(first, count, words);
+    params.memory().for_each(|m| allocator.release_range(m.start, m.end));
+    allocator.reserve_range(IMAGE_BASE, image_end);
+    allocator.reserve_range(bitmap, bitmap + size);
+    params.reserved().for_each(|r| allocator.reserve_range(r.start, r.end));
+    // SAFETY: all RAM; what Rust objects there are have just been reserved.
+    unsafe { phys::declare(first, end) };
+    frames::install(allocator);
+    kprintln!("Memory: {} of {count} frames free", frames::available());
+
+    let map = match kernel_map::build(params, &sections) {
+        Ok(map) => map,
+        Err(error) => panic!("mapping the kernel: {error:?}"),
+    };
+    // SAFETY: `build` maps all RAM, the image in it, and the devices, where the boot map had them.
+    unsafe { mmu::install_kernel_map(map.root()) };
+    // From here on nothing is mapped in the lower half but what programs bring along.
+    let empty = memory::frames::allocate_zeroed().expect("no memory");
+    crate::scheduler::set_idle_map(empty);
+    mmu::invalidate_all();
+    kprint!("Kernel map:");
+    for section in &sections {
+        let rights = match section.rights {
+            None => continue,
+            Some(Rights::Read) => "r--",
+            Some(Rights::ReadWrite) => "rw-",
+            Some(Rights::ReadExecute) => "r-x",
+        };
+        kprint!(" {} {rights}", section.name);
+    }
+    kprintln!();
+    let [(bottom, top), _] = trap::stacks();
+    kprintln!("Kernel stack: {} KiB below {top:#x}", (top - bottom) >> 10);
+}

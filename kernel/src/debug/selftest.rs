@@ -1,0 +1,306 @@
+//! Tests that run inside the kernel at every boot, on the machine itself.
+
+use crate::arch::aarch64::mmu::Probe;
+use crate::arch::aarch64::{cpu, interrupt, mmu, phys, probe, psci, timer, trap, uaccess};
+use crate::boot::{self, params::Params};
+use crate::memory::{Tables, frames, vspace::VSpace};
+use crate::objects::program::{self, images};
+use crate::objects::thread::{End, Thread};
+use crate::{kprintln, scheduler};
+use kaal_abi::faulty;
+use kaal_paging::{ENTRIES, Entry, MapError, PAGE_SIZE, Rights, TableMemory, decode, is_writable_and_executable};
+use kaal_syndrome::{Fault, Syndrome, class};
+
+/// Ticks that a program may run for.
+const LIMIT: u64 = 2000;
+
+/// How many tests passed and failed.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Outcome {
+    /// Tests that passed.
+    pub passed: u32,
+    /// Tests that failed.
+    pub failed: u32,
+}
+
+impl Outcome {
+    fn check(&mut self, what: &str, holds: bool) {
+        if holds {
+            self.passed += 1;
+        } else {
+            self.failed += 1;
+        }
+        kprintln!("  {} {what}", if holds { "ok    " } else { "FAILED" });
+    }
+}
+
+/// Runs every test.
+pub fn run(params: &Params) -> Outcome {
+    let mut outcome = Outcome::default();
+    kprintln!("Self tests of the kernel:");
+    device_tree(&mut outcome, params);
+    frame_allocator(&mut outcome);
+    kernel_map(&mut outcome);
+    address_spaces(&mut outcome);
+    exceptions(&mut outcome);
+    interrupts(&mut outcome);
+    firmware(&mut outcome);
+    kprintln!();
+    programs(&mut outcome);
+    bad_programs(&mut outcome);
+    outcome
+}
+
+fn device_tree(o: &mut Outcome, params: &Params) {
+    let stdout = params.fdt.node("/chosen").and_then(|n| n.property("stdout-path")?.strings().next());
+    let console = stdout.and_then(|path| params.fdt.node(path)?.regions().next());
+    o.check("fdt: stdout-path leads to the console", console.is_some_and(|r| r.start == params.uart.start));
+    let cpus = params.fdt.node("/cpus").map_or(0, |cpus| {
+        let after = params.fdt.nodes().skip_while(|n| n.name != cpus.name).skip(1);
+        after.take_while(|n| n.depth > 1).filter(|n| n.name.starts_with("cpu@")).count()
+    });
+    o.check("fdt: at least one processor", cpus >= 1);
+    o.check("fdt: the timer's interrupt is 27", params.timer_interrupt == 27);
+}
+
+fn frame_allocator(o: &mut Outcome) {
+    let before = frames::available();
+    let all = [(); 4].map(|()| frames::allocate_zeroed().unwrap_or(0));
+    let distinct = (1..4).all(|i| !all[..i].contains(&all[i]) && all[i] != 0);
+    o.check("frames: four allocations are four frames", distinct && frames::available() == before - 4);
+    let frame = phys::Frame::at(all[1]);
+    frame.write(511, 0x0123_4567_89ab_cdef);
+    frame.write_bytes(4088, b"ab");
+    o.check("frames: memory keeps what is written", frame.read(511) == 0x0123_4567_89ab_6261);
+    frames::free(all[1]);
+    let again = frames::allocate_zeroed();
+    o.check("frames: a freed frame is used again, zeroed", again == Some(all[1]) && frame.read(511) == 0);
+    let image = frames::with(|a| a.is_used(boot::IMAGE_BASE));
+    o.check("frames: the kernel's image is not free", image == Some(true));
+    let run = frames::with(|a| a.allocate_contiguous(16, 16 * PAGE_SIZE));
+    o.check("frames: a run of 16 is aligned", run.is_some_and(|pa| pa % (16 * PAGE_SIZE) == 0));
+    all.iter().for_each(|&f| frames::free(f));
+    run.iter().for_each(|&pa| (0..16).for_each(|i| frames::free(pa + i * PAGE_SIZE)));
+    let twice = frames::with(|a| a.free(all[0]));
+    o.check("frames: freeing twice is refused", twice == Err(kaal_frames::FreeError::NotAllocated));
+    o.check("frames: all are back", frames::available() == before);
+}
+
+fn visit(table: u64, level: u8, f: &mut impl FnMut(u64, u8)) {
+    for index in 0..ENTRIES {
+        match Tables.read(table, index) {
+            0 => {}
+            descriptor => match decode(descriptor, level) {
+                Entry::Table(next) => visit(next, level + 1, f),
+                _ => f(descriptor, level),
+            },
+        }
+    }
+}
+
+/// The permission fault of a last-level entry, as PAR_EL1 and ESR_EL1 have it.
+const PERMISSION_3: u8 = 0b001111;
+
+fn kernel_map(o: &mut Outcome) {
+    let sections = boot::sections();
+    let address = |name: &str| sections.iter().find(|s| s.name == name).map_or(0, |s| s.start);
+    let (text, rodata, data, guard) = (address("text"), address("rodata"), address("data"), address("guard"));
+    let control = mmu::control();
+    o.check("mmu: on, with caches, and nothing writable is executed", control & 0x8_1005 == 0x8_1005);
+    o.check("mmu: the kernel runs in the upper half, at EL1", text >> 48 == 0xffff && cpu::exception_level() == 1);
+    let (mut pages, mut bad) = (0, 0);
+    visit(mmu::kernel_map(), 0, &mut |descriptor, _| {
+        pages += 1;
+        bad += usize::from(is_writable_and_executable(descriptor) || matches!(decode(descriptor, 3), Entry::Table(_)));
+    });
+    o.check("mmu: no page of the kernel's map is writable and executable", pages > 0 && bad == 0);
+    let at = mmu::translate;
+    o.check("mmu: code translates for reading", at(text, Probe::KernelRead) == Ok(phys::to_physical(text)));
+    o.check("mmu: code does not translate for writing", at(text, Probe::KernelWrite) == Err(PERMISSION_3));
+    o.check("mmu: constants do not translate for writing", at(rodata, Probe::KernelWrite) == Err(PERMISSION_3));
+    o.check("mmu: data translates for writing", at(data, Probe::KernelWrite) == Ok(phys::to_physical(data)));
+    o.check("mmu: programs cannot read the kernel's data", at(data, Probe::UserRead) == Err(PERMISSION_3));
+    o.check("mmu: stack guards are not mapped", at(guard + 8, Probe::KernelRead) == Err(0b000111));
+    let identity = at(boot::IMAGE_BASE, Probe::KernelRead);
+    o.check("mmu: the identity map is gone", identity == Err(0b000100));
+    o.check("mmu: a write to code faults", crate::debug::faults::text_is_protected());
+    o.check("mmu: a jump into data faults", !uaccess::try_execute_data());
+}
+
+fn address_spaces(o: &mut Outcome) {
+    let before = frames::available();
+    let result = address_space_tests(o);
+    o.check("vspace: nothing unexpected", result.is_ok());
+    mmu::invalidate_all();
+    o.check("vspace: every frame is back", frames::available() == before);
+}
+
+fn address_space_tests(o: &mut Outcome) -> Result<(), MapError> {
+    const VA: u64 = 0x0000_1234_5678_9000;
+    let get = || frames::allocate_zeroed().ok_or(MapError::OutOfMemory);
+    let idle = mmu::user_map();
+    let (mut a, mut b) = (VSpace::new()?, VSpace::new()?);
+    let (frame_a, frame_b) = (get()?, get()?);
+    phys::Frame::at(frame_a).write(1, 0xaaaa);
+    phys::Frame::at(frame_b).write(1, 0xbbbb);
+    a.map(VA, frame_a, Rights::ReadWrite)?;
+    b.map(VA, frame_b, Rights::Read)?;
+    o.check("vspace: walk finds what was mapped", a.walk(VA + 8).is_some_and(|m| m.pa == frame_a + 8 && m.level == 3));
+    o.check("vspace: mapping twice is refused", a.map(VA, frame_b, Rights::Read) == Err(MapError::AlreadyMapped));
+    o.check("vspace: address spaces have their own numbers", a.asid() != b.asid() && a.asid() != 0);
+    a.activate();
+    let in_a = uaccess::try_read(VA + 8);
+    b.activate();
+    let in_b = uaccess::try_read(VA + 8);
+    a.activate();
+    let again = uaccess::try_read(VA + 8);
+    let right = (in_a, in_b, again) == (Some(0xaaaa), Some(0xbbbb), Some(0xaaaa));
+    o.check("vspace: one address, two spaces, two contents", right);
+    let at = mmu::translate;
+    let writable = at(VA, Probe::UserWrite) == Ok(frame_a);
+    a.protect(VA, Rights::Read)?;
+    let read_only = at(VA, Probe::UserWrite) == Err(PERMISSION_3) && at(VA, Probe::UserRead) == Ok(frame_a);
+    o.check("vspace: protect takes effect", writable && read_only);
+    let back = a.unmap(VA)?;
+    let gone = uaccess::try_read(VA + 8).is_none() && a.walk(VA).is_none();
+    o.check("vspace: unmap takes effect", back == frame_a && gone);
+    o.check("vspace: unmapping nothing is refused", a.unmap(VA) == Err(MapError::NotMapped));
+    let kernel = a.map(boot::sections()[1].start, frame_a, Rights::Read);
+    o.check("vspace: the kernel's half is out of reach", kernel == Err(MapError::OutOfRange));
+    mmu::switch_user_map(idle.0, idle.1);
+    frames::free(frame_a);
+    a.destroy();
+    b.destroy();
+    Ok(())
+}
+
+fn exceptions(o: &mut Outcome) {
+    let before = (trap::breakpoints(), trap::fixups());
+    cpu::breakpoint();
+    o.check("traps: a breakpoint in the kernel is resumed", trap::breakpoints() == before.0 + 1);
+    o.check("traps: every register survives an exception", probe::registers_survive());
+    let read = uaccess::try_read(interrupt::UNMAPPED);
+    o.check("traps: a bad read in the kernel is fixed up", read.is_none() && trap::fixups() == before.1 + 1);
+    let null = uaccess::try_read(0);
+    o.check("traps: so is one through a null pointer", null.is_none());
+}
+
+fn interrupts(o: &mut Outcome) {
+    o.check("irq: masked until all was ready", cpu::interrupts_masked());
+    let before = interrupt::software_taken();
+    interrupt::raise_software();
+    let held = interrupt::software_taken() == before;
+    cpu::with_interrupts(|| {});
+    let taken = interrupt::software_taken() == before + 1;
+    o.check("irq: a software interrupt waits for the mask, then comes", held && taken);
+    o.check("irq: exceptions inside a handler nest and return", trap::deepest_nesting() == 2);
+    let ticks = timer::ticks();
+    cpu::with_interrupts(|| {
+        while timer::ticks() < ticks + 3 {
+            cpu::wait_for_interrupt();
+        }
+    });
+    o.check("timer: waiting ends with a tick, three times", timer::ticks() >= ticks + 3);
+    let ticks = timer::ticks();
+    let start = timer::counter();
+    let tick = timer::frequency() / timer::TICK_HZ;
+    cpu::with_interrupts(|| {
+        while timer::counter() - start < 3 * tick {
+            cpu::spin(1000);
+        }
+    });
+    let passed = timer::ticks() - ticks;
+    o.check("timer: it ticks while the kernel works", (2..=4).contains(&passed));
+    while !timer::is_due() {
+        cpu::spin(1000);
+    }
+    let ticks = timer::ticks();
+    let held = timer::ticks() == ticks;
+    cpu::with_interrupts(|| {});
+    o.check("timer: a tick that falls due while masked comes late", held && timer::ticks() == ticks + 1);
+    o.check("irq: none was spurious", interrupt::spurious() == 0);
+}
+
+fn firmware(o: &mut Outcome) {
+    let (major, minor) = psci::version();
+    o.check("psci: version 0.2 or later", (major, minor) >= (0, 2));
+    o.check("psci: processor 0 is on, and number 200 is none", psci::is_on(0) == Some(true) && psci::is_on(200).is_none());
+}
+
+fn start(name: &'static str, image: &[u8], argument: u64) -> Option<usize> {
+    match program::load(name, image, argument) {
+        Ok(thread) => scheduler::add(thread).ok(),
+        Err(error) => {
+            kprintln!("[kernel] loading {name}: {error:?}");
+            None
+        }
+    }
+}
+
+fn finish(number: Option<usize>) -> Option<Thread> {
+    scheduler::remove(number?)
+}
+
+fn programs(o: &mut Outcome) {
+    let before = frames::available();
+    kprintln!("Programs:");
+    let hello = start("hello", images::HELLO, 0);
+    let one = start("worker", images::WORKER, 1);
+    let two = start("worker", images::WORKER, 2);
+    let ticks = timer::ticks();
+    scheduler::run(LIMIT);
+    let ticks = timer::ticks() - ticks;
+    let (hello, one, two) = (finish(hello), finish(one), finish(two));
+    let end = |t: &Option<Thread>| t.as_ref().and_then(|t| t.end);
+    let usage = |t: &Option<Thread>| t.as_ref().map(|t| t.usage).unwrap_or_default();
+    kprintln!();
+    kprintln!("Self tests of programs:");
+    let fault = matches!(end(&hello), Some(End::Fault(s, 0xdead_0000, _))
+        if s.class() == class::DATA_ABORT_LOWER && s.is_write() && matches!(s.fault(), Some(Fault::Translation(_))));
+    o.check("hello: ended by the fault it meant to commit", fault);
+    o.check("hello: lazy pages were supplied, the kernel's own reading included", usage(&hello).pages >= 10);
+    o.check("hello: system calls were counted", usage(&hello).calls > 30);
+    o.check("worker 1: right to the end", end(&one) == Some(End::Exit(0)));
+    o.check("worker 2: right to the end", end(&two) == Some(End::Exit(0)));
+    o.check("workers: preempted by the tick", usage(&one).preemptions >= 2 && usage(&two).preemptions >= 2 && ticks >= 4);
+    let asids = |a: &Option<Thread>, b: &Option<Thread>| match (a, b) {
+        (Some(a), Some(b)) => a.vspace.asid() != b.vspace.asid(),
+        _ => false,
+    };
+    o.check("programs: each in its own address space", asids(&hello, &one) && asids(&one, &two) && asids(&hello, &two));
+    o.check("programs: the lower half is empty again", mmu::user_map().1 == 0);
+    [hello, one, two].into_iter().flatten().for_each(|t| t.vspace.destroy());
+    o.check("programs: every frame is back", frames::available() == before);
+    kprintln!();
+}
+
+/// A fault to commit, the class it must be reported with, and the fault status where there is one.
+const FAULTS: &[(&str, u64, u8, Option<Fault>)] = &[
+    ("null", faulty::NULL, class::DATA_ABORT_LOWER, Some(Fault::Translation(2))),
+    ("write-code", faulty::WRITE_CODE, class::DATA_ABORT_LOWER, Some(Fault::Permission(3))),
+    ("execute-data", faulty::EXECUTE_DATA, class::INSTRUCTION_ABORT_LOWER, Some(Fault::Permission(3))),
+    ("read-kernel", faulty::READ_KERNEL, class::DATA_ABORT_LOWER, Some(Fault::Permission(3))),
+    ("undefined", faulty::UNDEFINED, class::UNKNOWN, None),
+    ("floating-point", faulty::FLOATING_POINT, class::FP_SIMD, None),
+    ("privileged", faulty::PRIVILEGED, class::UNKNOWN, None),
+    ("counter", faulty::COUNTER, class::SYSTEM, None),
+    ("breakpoint", faulty::BREAKPOINT, class::BRK64, None),
+    ("misaligned-pc", faulty::MISALIGNED_PC, class::PC_ALIGNMENT, None),
+    ("non-canonical", faulty::NON_CANONICAL, class::DATA_ABORT_LOWER, Some(Fault::Translation(0))),
+    ("stack", faulty::STACK, class::DATA_ABORT_LOWER, Some(Fault::Translation(3))),
+];
+
+fn bad_programs(o: &mut Outcome) {
+    let before = frames::available();
+    kprintln!("Faults of programs:");
+    for &(name, argument, expected, fault) in FAULTS {
+        let number = start(name, images::FAULTY, argument);
+        scheduler::run(LIMIT);
+        let thread = finish(number);
+        let right = matches!(thread.as_ref().and_then(|t| t.end), Some(End::Fault(syndrome, ..))
+            if Syndrome::class(syndrome) == expected && syndrome.fault() == fault);
+        o.check(name, right);
+        thread.into_iter().for_each(|t| t.vspace.destroy());
+    }
+    o.check("faults: every frame is back", frames::available() == before);
+}

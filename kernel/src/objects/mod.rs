@@ -1,0 +1,4 @@
+//! Kernel objects.
+
+pub mod program;
+pub mod thread;
