@@ -1,7 +1,7 @@
 /**
  * The bus: which device answers at a guest physical address. RAM is not on it; the processor reaches RAM by itself.
  *
- * Accesses are taken apart as QEMU 7.2 does it: an 8-byte access to a device of 4-byte registers is two of 4 bytes, low half first;
+ * Accesses are taken apart as QEMU 7.2 does it: an 8-byte access is two of 4 bytes to the device, low half first;
  * an access of a size that a device does not answer aborts; an unaligned read is made of the two aligned reads around it, an unaligned
  * write of single bytes.
  */

@@ -102,7 +102,7 @@ export class GicV2 {
     this.distributor = {
       name: 'gicv2-distributor',
       minAccess: 1,
-      maxAccess: 4,
+      maxAccess: 8,
       read: (offset, size) => this.readDistributor(offset, size),
       write: (offset, size, value) => this.writeDistributor(offset, size, value),
       reset: () => this.reset(),
@@ -110,7 +110,7 @@ export class GicV2 {
     this.cpuInterface = {
       name: 'gicv2-cpu-interface',
       minAccess: 1,
-      maxAccess: 4,
+      maxAccess: 8,
       read: (offset) => this.readCpuInterface(offset),
       write: (offset, _size, value) => this.writeCpuInterface(offset, value),
       reset: () => this.reset(),
@@ -122,7 +122,16 @@ export class GicV2 {
   reset(): void {
     const { state, cpus } = this
     state.ctlr = 0
-    for (const map of [state.enabled, state.latched, state.active, state.activeByWrite, state.level, state.edge, state.group1]) map.fill(0)
+    for (const map of [
+      state.enabled,
+      state.latched,
+      state.active,
+      state.activeByWrite,
+      state.level,
+      state.edge,
+      state.group1,
+    ])
+      map.fill(0)
     state.enabled.fill(0xffff, 0, cpus)
     state.edge.fill(0xffff, 0, cpus)
     this.priority.fill(0)
@@ -296,7 +305,14 @@ export class GicV2 {
     } else if (offset >= 0x80 && offset < 0x400) {
       const word = this.wordAt(offset, cpu)
       const lane = (offset & 3) * 8
-      if (word >= 0) this.writeBitMap(offset >>> 7, word, value << lane, (0xffff_ffff >>> (32 - size * 8)) << lane, word === cpu && offset % 0x80 < 4)
+      if (word >= 0)
+        this.writeBitMap(
+          offset >>> 7,
+          word,
+          value << lane,
+          (0xffff_ffff >>> (32 - size * 8)) << lane,
+          word === cpu && offset % 0x80 < 4,
+        )
     } else {
       for (let i = 0; i < size; i++) this.writeDistributorByte(offset + i, (value >>> (i * 8)) & 0xff, cpu)
     }

@@ -58,7 +58,7 @@ export interface SerialHost {
 export class Pl011 implements MmioDevice {
   readonly name = 'pl011'
   readonly minAccess = 1
-  readonly maxAccess = 4
+  readonly maxAccess = 8
   private readonly state: BlockView<typeof fields>
   private readonly interrupt: Line
   private readonly host: SerialHost

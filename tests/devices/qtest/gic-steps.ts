@@ -36,7 +36,11 @@ export function gicStep(next: (below: number) => number, acknowledged: number): 
     size: bytes,
     value: fit(value, bytes),
   })
-  const read = (address: number, bytes: 1 | 2 | 4): Step => ({ kind: 'read', address: address - (address % bytes), size: bytes })
+  const read = (address: number, bytes: 1 | 2 | 4): Step => ({
+    kind: 'read',
+    address: address - (address % bytes),
+    size: bytes,
+  })
   const intid = pick(intids)
   switch (next(20)) {
     case 0:
@@ -65,7 +69,11 @@ export function gicStep(next: (below: number) => number, acknowledged: number): 
     case 11:
       return read(GICD + next(0x400) * 4 + next(4), size)
     case 12:
-      return read(GICC + pick([0, 4, 8, 0x14, 0x18, 0x1c, 0x20, 0x28, 0xd0, 0xd4, 0xd8, 0xdc, 0xe0, 0xe4, 0xe8, 0xec, 0xfc, 0x1000]), size)
+      return read(
+        GICC +
+          pick([0, 4, 8, 0x14, 0x18, 0x1c, 0x20, 0x28, 0xd0, 0xd4, 0xd8, 0xdc, 0xe0, 0xe4, 0xe8, 0xec, 0xfc, 0x1000]),
+        size,
+      )
     case 13:
       return read(GICC + 0x0c, 4)
     case 14:
@@ -73,7 +81,9 @@ export function gicStep(next: (below: number) => number, acknowledged: number): 
     case 15:
       return write(GICC + 0x1000, 4, next(5) ? acknowledged : intid)
     case 16:
-      return next(10) ? read(GICC + 0x0c, 4) : write(GICC + pick([0xd0, 0xd4, 0xd8, 0xdc, 0xe0, 0xec]), 4, next(3) ? 0 : 1 << next(32))
+      return next(10)
+        ? read(GICC + 0x0c, 4)
+        : write(GICC + pick([0xd0, 0xd4, 0xd8, 0xdc, 0xe0, 0xec]), 4, next(3) ? 0 : 1 << next(32))
     case 17:
       return read(GICD + pick([0x100, 0x200, 0x200, 0x300, 0xf10, 0xf20, 0x400, 0x800, 0xc00]) + 4 * next(3), size)
     case 18:

@@ -18,7 +18,8 @@ const LETTER = { 1: 'b', 2: 'w', 4: 'l' } as const
 
 function command(step: Step): string {
   if (step.kind === 'read') return `read${LETTER[step.size]} 0x${step.address.toString(16)}`
-  if (step.kind === 'write') return `write${LETTER[step.size]} 0x${step.address.toString(16)} 0x${step.value.toString(16)}`
+  if (step.kind === 'write')
+    return `write${LETTER[step.size]} 0x${step.address.toString(16)} 0x${step.value.toString(16)}`
   return `set_irq_in ${step.device} unnamed-gpio-in ${step.line} ${step.level ? 1 : 0}`
 }
 
