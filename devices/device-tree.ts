@@ -4,7 +4,8 @@
  *
  * The order of the calls below is part of the result (see `fdt.ts`).
  */
-import { Fdt, type FdtNode } from './fdt.js'
+import { Fdt, FdtError, type FdtNode } from './fdt.js'
+import { LoadError } from './loader/load-error.js'
 
 /** Bytes of RAM that the blob takes; what the tree does not need is zero. */
 export const DTB_SIZE = 2 ** 20
@@ -45,12 +46,19 @@ const range = (address: number, size: number): number[] => [
 export function deviceTree(options: DeviceTreeOptions): Uint8Array<ArrayBuffer> {
   const tree = new Fdt(DTB_SIZE)
   const { root } = tree
-  root.set('compatible', 'linux,dummy-virt').set('#address-cells', [2]).set('#size-cells', [2]).set('model', 'linux,dummy-virt')
+  root
+    .set('compatible', 'linux,dummy-virt')
+    .set('#address-cells', [2])
+    .set('#size-cells', [2])
+    .set('model', 'linux,dummy-virt')
   const chosen = root.add('chosen')
   addClockTimerAndCpus(root)
   addFlash(root)
   addInterruptController(root, options.virtualization)
-  root.add('pmu').set('compatible', 'arm,armv8-pmuv3').set('interrupts', [PPI, 7, PPI_OF_CPU0 | LEVEL_HIGH])
+  root
+    .add('pmu')
+    .set('compatible', 'arm,armv8-pmuv3')
+    .set('interrupts', [PPI, 7, PPI_OF_CPU0 | LEVEL_HIGH])
   addUartAndClock(root, chosen)
   addPcie(root)
   addGpio(root)
@@ -75,7 +83,9 @@ export function deviceTree(options: DeviceTreeOptions): Uint8Array<ArrayBuffer> 
     .set('#address-cells', [1])
     .set('ranges', [0, 0, 0x0c00_0000, 0x0200_0000])
     .set('interrupt-parent', [GIC])
-  addBootInformation(root, chosen, options)
+  addMemory(root, options.ramBytes)
+  addChosen(chosen, options)
+  addPsci(root, options.virtualization)
   return tree.finish()
 }
 
@@ -91,12 +101,7 @@ function addClockTimerAndCpus(root: FdtNode): void {
   const flags = PPI_OF_CPU0 | LEVEL_HIGH
   timer.set('interrupts', [PPI, 13, flags, PPI, 14, flags, PPI, 11, flags, PPI, 10, flags])
   const cpus = root.add('cpus').set('#address-cells', [1]).set('#size-cells', [0])
-  cpus
-    .add('cpu@0')
-    .set('device_type', 'cpu')
-    .set('compatible', 'arm,cortex-a53')
-    .set('reg', [0])
-    .set('phandle', [CPU0])
+  cpus.add('cpu@0').set('device_type', 'cpu').set('compatible', 'arm,cortex-a53').set('reg', [0]).set('phandle', [CPU0])
   cpus.add('cpu-map').add('socket0').add('cluster0').add('core0').set('cpu', [CPU0])
 }
 
@@ -193,12 +198,16 @@ function addGpio(root: FdtNode): void {
   keys.add('poweroff').set('label', 'GPIO Key Poweroff').set('linux,code', [116]).set('gpios', [GPIO, 3, 0])
 }
 
-/** What QEMU adds last, when it knows what it boots. */
-function addBootInformation(root: FdtNode, chosen: FdtNode, options: DeviceTreeOptions): void {
-  const { append, initrd, virtualization, ramBytes } = options
+function addMemory(root: FdtNode, ramBytes: number): void {
   root.add('memory@40000000').set('device_type', 'memory').set('reg', range(0x4000_0000, ramBytes))
+}
+
+function addChosen(chosen: FdtNode, { append, initrd }: DeviceTreeOptions): void {
   if (append) chosen.set('bootargs', append)
   if (initrd) chosen.set('linux,initrd-start', [initrd.start]).set('linux,initrd-end', [initrd.end])
+}
+
+function addPsci(root: FdtNode, virtualization: boolean): void {
   root
     .add('psci')
     .set('compatible', ['arm,psci-1.0', 'arm,psci-0.2', 'arm,psci'])
@@ -207,4 +216,32 @@ function addBootInformation(root: FdtNode, chosen: FdtNode, options: DeviceTreeO
     .set('cpu_off', [0x8400_0002])
     .set('cpu_on', [0xc400_0003])
     .set('migrate', [0xc400_0005])
+}
+
+/**
+ * A device tree from a file, amended as QEMU does it for `-dtb`: memory, PSCI, command line and initial RAM disk become the machine's.
+ *
+ * @returns a blob of twice the file's size and 20,000 bytes.
+ * @throws {LoadError} if the file is no device tree, or one whose root has other than two cells of address and size.
+ */
+export function amendDeviceTree(file: Uint8Array, name: string, options: DeviceTreeOptions): Uint8Array<ArrayBuffer> {
+  if (file.length === 0) throw new LoadError(name, 'is empty')
+  try {
+    const tree = new Fdt((file.length + 10_000) * 2, file)
+    const { root } = tree
+    const cells = [tree.cell(root, '#address-cells'), tree.cell(root, '#size-cells')]
+    if (cells[0] !== 2 || cells[1] !== 2) {
+      throw new FdtError(`its root has #address-cells ${cells[0]} and #size-cells ${cells[1]}: give 2 and 2`)
+    }
+    for (const [node, at] of tree.topNodes()) if (/^memory(@|$)/.test(node)) tree.removeNode(at)
+    addMemory(root, options.ramBytes)
+    addChosen(tree.topNodes().get('chosen') ?? root.add('chosen'), options)
+    const psci = tree.topNodes().get('psci')
+    if (psci) tree.removeNode(psci)
+    addPsci(root, options.virtualization)
+    return tree.finish()
+  } catch (error) {
+    if (error instanceof FdtError) throw new LoadError(name, `is not a device tree to be used here: ${error.message}`)
+    throw error
+  }
 }
