@@ -14,7 +14,10 @@ export interface Clock {
 export interface MmioDevice {
   /** The name that messages and `kaal dump` use; also that of its state block. */
   readonly name: string
-  /** Access sizes that the device answers, in bytes; others abort, as on QEMU. A wider access the bus may split is not the device's matter. */
+  /**
+   * Access sizes that the device answers, in bytes; others abort, as on QEMU. Where `maxAccess` is 8, the bus makes two 4-byte accesses
+   * of one, low half first.
+   */
   readonly minAccess: AccessSize
   readonly maxAccess: AccessSize
   /** Reads a register: `offset` from the region's start. The result is unsigned. */
