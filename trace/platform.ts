@@ -75,7 +75,9 @@ class NodeDatabase implements SqlDatabase {
 
 function connect(path: string, options: Database.Options, ...pragmas: string[]): Database.Database {
   // A resolved path cannot be taken for a URI or for ':memory:'.
-  const database = new Database(nodePath.resolve(path), { timeout: 0, ...options })
+  const file = nodePath.resolve(path)
+  fs.accessSync(nodePath.dirname(file))
+  const database = new Database(file, { timeout: 0, ...options })
   try {
     for (const pragma of pragmas) database.pragma(pragma)
     return database

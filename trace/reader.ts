@@ -272,8 +272,9 @@ export class TraceReader {
 
   /** Lines of SQLite's own check of the file; empty if it finds nothing. */
   integrityCheck(): string[] {
-    const lines = this.explain(() => this.query('PRAGMA integrity_check(20)').all([])).map(String)
-    return lines.length === 1 && lines[0] === 'ok' ? [] : lines
+    const rows = this.explain(() => this.query('PRAGMA integrity_check(20)').all([]))
+    const lines = rows.flatMap(([text]) => String(text).split('\n'))
+    return lines.filter((line) => line !== 'ok' && !line.startsWith('***'))
   }
 
   private *events<T>(table: EventTable, columns: string, span: Span, make: (row: Row) => T): IterableIterator<T> {

@@ -33,7 +33,7 @@ CREATE TABLE meta (
 
 -- Everything that was loaded into the machine: a trace needs no other file.
 CREATE TABLE images (
-  id INTEGER PRIMARY KEY,
+  id INTEGER PRIMARY KEY, -- from 1
   role TEXT NOT NULL, -- kernel, initrd, dtb, firmware or disk
   name TEXT NOT NULL, -- file name it was given by, for people
   sha256 BLOB NOT NULL, -- of the image, 32 bytes

@@ -16,7 +16,7 @@ export interface VerifyReport {
   readonly finished: boolean | undefined
   /** The last position; undefined if the trace could not be opened. */
   readonly instructions: number | undefined
-  /** What was checked, and with how many rows: `1_024 batches follow one another`. */
+  /** What was checked and found good, with the number of rows: `uart: 1_024 in order`. */
   readonly checked: readonly string[]
   /** What only a replay can check. */
   readonly unchecked: readonly string[]
@@ -65,7 +65,7 @@ export function verifyTrace(path: string): VerifyReport {
       for (const message of lines) problems.push({ where: 'database', message })
       return lines.length === 0 ? 'the database is consistent' : undefined
     })
-    check('images', () => `${digits([...reader.images()].length)} images have their sha256`)
+    check('images', () => `images: ${countOf(reader.images())}, each with its sha256`)
     for (const table of ['batches', 'interrupts', 'exceptions', 'uart', 'inputs'] as const) {
       check(table, () => checkRows(reader, table))
     }
@@ -73,7 +73,7 @@ export function verifyTrace(path: string): VerifyReport {
     check('pages', () => {
       pages = reader.count('pages')
       for (let id = 1; id <= pages; id++) check(`pages ${id}`, () => void reader.page(id))
-      return `${digits(pages)} pages have their sha256`
+      return `pages: ${digits(pages)}, each with its sha256`
     })
     check('snapshots', () => checkSnapshots(reader, pages))
     const unchecked = ['that the machine, run again, does what the rows say: kaal replay']
@@ -98,7 +98,7 @@ function checkRows(reader: TraceReader, table: Exclude<EventTable, 'snapshots'>)
   }
   const count = reader.count(table)
   if (rows !== count) throw new TraceError(reader.path, 'damaged', `${rows} rows can be read of ${count}`)
-  return `${digits(rows)} rows of ${table} are in order`
+  return `${table}: ${digits(rows)} in order`
 }
 
 function checkSnapshots(reader: TraceReader, pages: number): string {
@@ -116,7 +116,13 @@ function checkSnapshots(reader: TraceReader, pages: number): string {
       if (id > pages) throw wrong(`it names page ${page} with id ${id}, which is missing`)
     }
   })
-  return `${digits(positions.length)} snapshots can be read, and the pages they name are there`
+  return `snapshots: ${digits(positions.length)} readable, with the pages that they name`
+}
+
+function countOf(rows: Iterable<unknown>): string {
+  let count = 0
+  for (const _ of rows) count++
+  return digits(count)
 }
 
 const digits = (count: number) => String(count).replace(/\B(?=(\d{3})+$)/g, '_')
