@@ -14,10 +14,15 @@
  *       a, b, c, d = lo ^ 0x6b61616c, hi ^ 0x74726163, 0x3c6ef372, 0xa54ff53a;   block(lo, hi, ~lo, ~hi)
  *     event(kind, icount, w0, w1, w2, w3):
  *       block(kind, icount mod 2^32, icount div 2^32, 0);   block(w0, w1, w2, w3)
- *     bytes(list): event-less; blocks of sixteen bytes, little-endian words, the last one padded with zeros, after
- *       block(length, 0, 0, 1)
+ *     bytes(list):
+ *       block(length, 0, 0, 1);   per sixteen bytes, the last ones padded with zeros, block(four little-endian words)
+ *     interrupt:  event(2, icount, vcpu | el << 8, intid, pc low, pc high)
+ *     exception:  event(3, icount, vcpu | code of the kind << 8, esr, far low, far high);   block(elr low, elr high, 0, 0)
+ *     uart:       event(4, icount, direction, byte, 0, 0)
+ *     input:      event(5, icount, length of source, length of payload, 0, 0);   per character of source, a UTF-16 unit,
+ *                 block(unit, index, 0, 0);   bytes(payload)
  *     batch end:
- *       event(BATCH, icount, count, vcpu | code of the end << 8, pc low, pc high)
+ *       event(1, icount, count, vcpu | code of the end << 8, pc low, pc high)
  *       block(state hash low, state hash high, number of events, 2);   six times block(0, 0, 0, 0)
  *       d[n] = (a ^ rotl(c, 7), b ^ rotl(d, 21))
  *

@@ -192,6 +192,8 @@ export function hostFailure(error: unknown): HostFailure | undefined {
   if (code === 'SQLITE_NOTADB') return { kind: 'foreign', reason: 'not a kaal trace: not an SQLite database' }
   if (code.startsWith('SQLITE_READONLY')) return { kind: 'access', reason: `cannot write: ${reason}` }
   if (code.startsWith('SQLITE_CANTOPEN')) return { kind: 'access', reason: `cannot open: ${reason}` }
+  if (code === 'SQLITE_TOOBIG')
+    return { kind: 'write', reason: 'an image or payload is larger than SQLite holds (1 GB)' }
   if (code.startsWith('SQLITE_')) return { kind: 'damaged', reason: `damaged: ${reason}` }
   if (code.startsWith('Z_') || code === 'ERR_BUFFER_TOO_LARGE')
     return { kind: 'damaged', reason: `cannot inflate: ${reason}` }

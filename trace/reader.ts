@@ -54,6 +54,8 @@ const HEADER_BYTES = 100
 const MAGIC = 'SQLite format 3\0'
 /** Rows read at a time. */
 const WINDOW = 4096
+/** Decoded page lists of snapshots kept at hand: stepping back asks for the same few again and again. */
+const KEPT_LISTS = 32
 const STATE_LIMIT = 64 << 20
 const BATCH_COLUMNS = 'n, icount, count, vcpu, pc, ended, digest'
 
@@ -87,7 +89,8 @@ export class TraceReader {
 
   /**
    * Opens a trace and checks what can be checked at once: that it is one, that this kaal can read it, that it is whole, its
-   * configuration, that its batches follow one another, and (unless told otherwise) its seal.
+   * configuration, that its batches follow one another, and (unless told otherwise) its seal. A trace that is still being
+   * recorded is refused (`access`); the recording process itself must not try, since closing the file drops its own locks.
    *
    * @throws {TraceError} saying which of these is wrong, with the field and its value.
    */
@@ -116,7 +119,7 @@ export class TraceReader {
 
   /** The images, each checked against its sha256. */
   *images(): IterableIterator<ImageRow> {
-    const ids = this.query('SELECT id FROM images ORDER BY id').all([])
+    const ids = this.explain(() => this.query('SELECT id FROM images ORDER BY id').all([]))
     for (const [id] of ids) yield this.image(Number(id))
   }
 
@@ -236,6 +239,9 @@ export class TraceReader {
     if (list === undefined) {
       list = row.try('pages', () => decodePages(row.bytes('pages')))
       this.lists.set(n, list)
+      // The oldest goes: a Map keeps its keys in the order in which they came.
+      const [oldest] = this.lists.keys()
+      if (this.lists.size > KEPT_LISTS) this.lists.delete(oldest)
     }
     return list
   }
@@ -361,7 +367,10 @@ export class TraceReader {
       `SELECT a.n, a.icount + a.count, b.icount FROM batches a JOIN batches b ON b.n = a.n + 1
        WHERE b.icount <> a.icount + a.count OR a.count < 0 LIMIT 1`,
     ).get([])
-    if (gap) throw this.damaged(`batches: batch ${gap[0]} ends at ${gap[1]} but the next begins at ${gap[2]}`)
+    if (gap) {
+      const [n, stop, start] = gap.map(String)
+      throw this.damaged(`batches: batch ${n} ends at ${stop} but the next begins at ${start}`)
+    }
     return { batches, end: this.number('SELECT icount + count FROM batches WHERE n = ?', batches) }
   }
 

@@ -14,6 +14,8 @@ export function signed64(lo: number, hi: number): number | bigint {
 const UART_ROWS = 128
 const ROWS = 32
 
+const repeat = (item: string, times: number) => Array.from({ length: times }, () => item).join(', ')
+
 /** Rows of one table, each an array of values that is reused. */
 export class RowBuffer {
   private readonly width: number
@@ -28,11 +30,11 @@ export class RowBuffer {
   constructor(database: SqlDatabase, table: string, width: number, ready: () => void) {
     this.width = width
     this.ready = ready
-    const row = `(${new Array(width).fill('?').join(', ')})`
+    const row = `(${repeat('?', width)})`
     this.one = database.prepare(`INSERT INTO ${table} VALUES ${row}`)
-    this.many = database.prepare(`INSERT INTO ${table} VALUES ${new Array(ROWS).fill(row).join(', ')}`)
-    this.values = new Array<SqlValue>(width * ROWS).fill(0)
-    this.row = new Array<SqlValue>(width).fill(0)
+    this.many = database.prepare(`INSERT INTO ${table} VALUES ${repeat(row, ROWS)}`)
+    this.values = Array.from({ length: width * ROWS }, () => 0)
+    this.row = Array.from({ length: width }, () => 0)
   }
 
   /** The row to fill before {@link add}. */
@@ -71,17 +73,16 @@ export class UartBuffer {
   private readonly icounts = new Float64Array(UART_ROWS)
   private readonly bytes = new Uint8Array(UART_ROWS)
   private readonly directions = new Uint8Array(UART_ROWS)
-  private readonly outValues = new Array<number>(UART_ROWS * 2).fill(0)
-  private readonly mixedValues = new Array<number>(UART_ROWS * 3).fill(0)
+  private readonly outValues = Array.from({ length: UART_ROWS * 2 }, () => 0)
+  private readonly mixedValues = Array.from({ length: UART_ROWS * 3 }, () => 0)
   private incoming = 0
   private count = 0
 
   constructor(database: SqlDatabase, ready: () => void) {
     this.ready = ready
-    const rows = (row: string) => new Array(UART_ROWS).fill(row).join(', ')
     this.one = database.prepare('INSERT INTO uart VALUES (?, ?, ?)')
-    this.out = database.prepare(`INSERT INTO uart VALUES ${rows('(?, 0, ?)')}`)
-    this.mixed = database.prepare(`INSERT INTO uart VALUES ${rows('(?, ?, ?)')}`)
+    this.out = database.prepare(`INSERT INTO uart VALUES ${repeat('(?, 0, ?)', UART_ROWS)}`)
+    this.mixed = database.prepare(`INSERT INTO uart VALUES ${repeat('(?, ?, ?)', UART_ROWS)}`)
   }
 
   /** Adds a row. @returns whether the buffer wants to be flushed before the next. */

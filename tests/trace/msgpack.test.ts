@@ -19,23 +19,34 @@ const pages = fc
 
 describe('msgpack', () => {
   test('state images come back word for word, bigints as bigints', () => {
-    fc.assert(fc.property(state, (image) => void expect(decodeState(encodeState(image))).toEqual(image)))
+    fc.assert(
+      fc.property(state, (image) => {
+        expect(decodeState(encodeState(image))).toEqual(image)
+      }),
+    )
   })
 
   test('page lists come back', () => {
-    fc.assert(fc.property(pages, (list) => void expect(decodePages(encodePages(list))).toEqual(list)))
+    fc.assert(
+      fc.property(pages, (list) => {
+        expect(decodePages(encodePages(list))).toEqual(list)
+      }),
+    )
   })
 
   test('positions up to 2^53 come back as numbers', () => {
-    fc.assert(fc.property(fc.maxSafeNat(), (icount) => void expect(decode(encode(icount))).toBe(icount)))
+    fc.assert(
+      fc.property(fc.maxSafeNat(), (icount) => {
+        expect(decode(encode(icount))).toBe(icount)
+      }),
+    )
   })
 
   test('64-bit words of either sign come back', () => {
     fc.assert(
-      fc.property(
-        fc.bigInt({ min: -(1n << 63n), max: (1n << 64n) - 1n }),
-        (value) => void expect(decode(encode(value))).toBe(value),
-      ),
+      fc.property(fc.bigInt({ min: -(1n << 63n), max: (1n << 64n) - 1n }), (value) => {
+        expect(decode(encode(value))).toBe(value)
+      }),
     )
   })
 
