@@ -57,6 +57,7 @@ const WINDOW = 4096
 /** Decoded page lists of snapshots kept at hand: stepping back asks for the same few again and again. */
 const KEPT_LISTS = 32
 const STATE_LIMIT = 64 << 20
+const INPUT_COLUMNS = 'icount, source, payload'
 const BATCH_COLUMNS = 'n, icount, count, vcpu, pc, ended, digest'
 
 /**
@@ -188,11 +189,12 @@ export class TraceReader {
   }
 
   inputs(span: Span = {}): IterableIterator<InputRow> {
-    return this.events('inputs', 'icount, source, payload', span, (row) => ({
-      icount: row.integer('icount'),
-      source: row.text('source'),
-      payload: row.bytes('payload'),
-    }))
+    return this.events('inputs', INPUT_COLUMNS, span, inputRow)
+  }
+
+  /** All inputs after the first `given`: what is still to come for a machine that was given so many. */
+  inputsAfter(given: number): IterableIterator<InputRow> {
+    return this.rows('inputs', INPUT_COLUMNS, () => given + 1, Infinity, inputRow)
   }
 
   /** Positions of all snapshots, in order. */
@@ -209,9 +211,9 @@ export class TraceReader {
   /** Snapshot `n`, from 1. */
   snapshot(n: number): Snapshot {
     return this.explain(() => {
-      const row = this.row('snapshots', n, 'icount, state')
+      const row = this.row('snapshots', n, 'icount, batch, inputs, state')
       const state = row.try('state', () => decodeState(inflate(row.bytes('state'), STATE_LIMIT)))
-      return new Snapshot(this, n, row.integer('icount'), state)
+      return new Snapshot(this, n, row.integer('icount'), row.integer('batch'), row.integer('inputs'), state)
     })
   }
 
@@ -283,18 +285,29 @@ export class TraceReader {
     return lines.filter((line) => line !== 'ok' && !line.startsWith('***'))
   }
 
-  private *events<T>(table: EventTable, columns: string, span: Span, make: (row: Row) => T): IterableIterator<T> {
+  private events<T>(table: EventTable, columns: string, span: Span, make: (row: Row) => T): IterableIterator<T> {
     const { from = 0, to = Infinity } = span
+    return this.rows(table, columns, () => this.firstFrom(table, from), to, make)
+  }
+
+  private *rows<T>(
+    table: EventTable,
+    columns: string,
+    first: () => number,
+    to: number,
+    make: (row: Row) => T,
+  ): IterableIterator<T> {
+    const names = columns.split(', ')
     const sql = `SELECT rowid, ${columns} FROM ${table} WHERE rowid >= ? ORDER BY rowid LIMIT ${WINDOW}`
     // 64-bit columns need bigints; the others are faster without.
     const big = bigRow(table)
-    let next = this.explain(() => this.firstFrom(table, from))
+    let next = this.explain(first)
     for (;;) {
       const start = next
       const rows = this.explain(() => this.query(sql, big).all([start]))
       for (const [rowid, ...values] of rows) {
         if (Number(rowid) !== next) throw this.damaged(`row ${next} of ${table} is missing`)
-        const row = new Row(this.path, table, next, columns.split(', '), values)
+        const row = new Row(this.path, table, next, names, values)
         next++
         if (row.integer('icount') > to) return
         yield make(row)
@@ -415,13 +428,20 @@ export class TraceReader {
 export class Snapshot {
   readonly n: number
   readonly icount: number
+  /** The batch at whose end it was taken: a replay goes on with its digest and the next batch. 0: before the first. */
+  readonly batch: number
+  /** How many inputs the machine had been given by then: a replay goes on with `inputsAfter(inputs)`. */
+  readonly inputs: number
   readonly state: StateImage
   private readonly reader: TraceReader
 
-  constructor(reader: TraceReader, n: number, icount: number, state: StateImage) {
+  /** For {@link TraceReader.snapshot} only. */
+  constructor(reader: TraceReader, n: number, icount: number, batch: number, inputs: number, state: StateImage) {
     this.reader = reader
     this.n = n
     this.icount = icount
+    this.batch = batch
+    this.inputs = inputs
     this.state = state
   }
 
@@ -448,6 +468,10 @@ function batchRow(row: Row): BatchRow {
     digestLo: Number(digest & 0xffff_ffffn),
     digestHi: Number(digest >> 32n),
   }
+}
+
+function inputRow(row: Row): InputRow {
+  return { icount: row.integer('icount'), source: row.text('source'), payload: row.bytes('payload') }
 }
 
 interface Header {

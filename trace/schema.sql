@@ -89,6 +89,8 @@ CREATE TABLE inputs (
 CREATE TABLE snapshots (
   n INTEGER PRIMARY KEY, -- from 1
   icount INTEGER NOT NULL,
+  batch INTEGER NOT NULL, -- batches.n of the batch at whose end it was taken; 0: before the first
+  inputs INTEGER NOT NULL, -- rows of inputs that the machine had been given by then
   base INTEGER, -- snapshot whose pages these change; NULL: the list is complete
   state BLOB NOT NULL, -- processor and devices: msgpack {block: {field: word or [words]}}, deflated
   pages BLOB NOT NULL -- msgpack [page, id, page, id, …], by rising page number in RAM; id is pages.id.

@@ -103,16 +103,19 @@ function checkRows(reader: TraceReader, table: Exclude<EventTable, 'snapshots'>)
 
 function checkSnapshots(reader: TraceReader, pages: number): string {
   const positions = reader.snapshotPositions()
+  const inputs = reader.count('inputs')
   positions.forEach((icount, index) => {
     const n = index + 1
     const wrong = (what: string) => new TraceError(reader.path, 'damaged', `row ${n} of snapshots: ${what}`)
     const before = positions[index - 1] ?? 0
     if (icount < before) throw wrong(`it is at ${icount}, after one at ${before}`)
-    const batch = reader.batchAt(icount)
-    if (icount !== 0 && (batch === undefined || batch.icount + batch.count !== icount)) {
-      throw wrong(`it is at ${icount}, where no batch ends`)
+    const snapshot = reader.snapshot(n)
+    const batch = reader.batch(snapshot.batch)
+    if (icount !== (batch === undefined ? 0 : batch.icount + batch.count)) {
+      throw wrong(`it is at ${icount}, but batch ${snapshot.batch} does not end there`)
     }
-    for (const { page, id } of reader.snapshot(n).pages()) {
+    if (snapshot.inputs > inputs) throw wrong(`it follows ${snapshot.inputs} inputs, but there are ${inputs}`)
+    for (const { page, id } of snapshot.pages()) {
       if (id > pages) throw wrong(`it names page ${page} with id ${id}, which is missing`)
     }
   })

@@ -82,6 +82,9 @@ export class TraceWriter {
   private readonly listed = new Map<number, number>()
   private changes = 0
   private snapshots = 0
+  /** Batches and inputs so far. */
+  private ended = 0
+  private inputs = 0
 
   private constructor(path: string, file: string, uuid: string, database: SqlDatabase) {
     this.path = path
@@ -90,7 +93,7 @@ export class TraceWriter {
     this.database = database
     this.statements = {
       input: database.prepare('INSERT INTO inputs VALUES (?, ?, ?)'),
-      snapshot: database.prepare('INSERT INTO snapshots VALUES (?, ?, ?, ?, ?)'),
+      snapshot: database.prepare('INSERT INTO snapshots VALUES (?, ?, ?, ?, ?, ?, ?)'),
       page: database.prepare('INSERT INTO pages VALUES (?, ?, ?)'),
       meta: database.prepare('INSERT OR REPLACE INTO meta VALUES (?, ?)'),
     }
@@ -191,6 +194,7 @@ export class TraceWriter {
     this.rows++
     this.open++
     this.bytes += payload.length
+    this.inputs++
     this.guard(() => {
       this.begin()
       this.statements.input.run([icount, source, payload])
@@ -220,6 +224,7 @@ export class TraceWriter {
     row[5] = signed64(digestLo, digestHi)
     this.push(this.batches)
     this.end = icount + count
+    this.ended++
     this.open = 0
     this.rows++
     if (this.rows >= COMMIT_ROWS || this.bytes >= COMMIT_BYTES) this.commit()
@@ -250,7 +255,7 @@ export class TraceWriter {
       list.sort((a, b) => a.page - b.page)
       const base = complete ? null : this.snapshots
       const blobs = [deflatePage(encodeState(state)), encodePages(list)]
-      this.statements.snapshot.run([++this.snapshots, icount, base, ...blobs])
+      this.statements.snapshot.run([++this.snapshots, icount, this.ended, this.inputs, base, ...blobs])
       this.bytes += blobs[0].length + blobs[1].length
     })
     if (this.bytes >= COMMIT_BYTES) this.commit()

@@ -274,7 +274,10 @@ describe('rows that contradict each other are named', () => {
       'inputs: row 12 is at 12001, past the end at 12000',
     ])
     expect(messages('UPDATE snapshots SET icount = 4001 WHERE n = 1')).toEqual([
-      'snapshots: row 1 of snapshots: it is at 4001, where no batch ends',
+      'snapshots: row 1 of snapshots: it is at 4001, but batch 4 does not end there',
+    ])
+    expect(messages('UPDATE snapshots SET inputs = 99 WHERE n = 1')).toEqual([
+      'snapshots: row 1 of snapshots: it follows 99 inputs, but there are 12',
     ])
     expect(messages('DELETE FROM pages WHERE id = 7')).toEqual([
       expect.stringMatching(/^snapshots: row 3 of snapshots: it names page \d+ with id 7, which is missing$/),

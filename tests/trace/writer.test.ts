@@ -108,6 +108,8 @@ describe('a trace', () => {
     withReader(path, (reader) => {
       const snapshot = reader.nearestSnapshot(8000)!
       expect(snapshot.state).toEqual(sampleState(8))
+      expect(snapshot).toMatchObject({ icount: 8000, batch: 8, inputs: 8 })
+      expect([...reader.inputsAfter(snapshot.inputs)].map(({ icount }) => icount)).toEqual([8500, 9500, 10_500, 11_500])
       const seen = new Map(snapshot.pages().map((ref: PageRef) => [ref.page, Buffer.from(snapshot.load(ref))]))
       expect([...seen.keys()]).toEqual([3, 7, 9, 11])
       expect(seen.get(3)!.equals(samplePage(8))).toBe(true)
@@ -287,6 +289,28 @@ describe('snapshots', () => {
     expect(bases[0]).toBe(null)
     expect(bases.filter((base) => base === null).length).toBeLessThan(6)
   })
+})
+
+test('a snapshot between batches of no instructions knows its place among batches and inputs at one position', () => {
+  const path = fresh()
+  const writer = createSample(path)
+  writer.snapshot(0, sampleState(0), [])
+  writer.input(0, 'rtc', Uint8Array.of(1))
+  writer.batch(0, 0, 0, 0, 0, 'input', 1, 0)
+  writer.snapshot(0, sampleState(1), [])
+  writer.input(0, 'uart', Uint8Array.of(2))
+  writer.batch(0, 0, 0, 0, 0, 'input', 2, 0)
+  writer.batch(0, 10, 0, 0, 0, 'stopped', 3, 0)
+  writer.finish(END)
+  withReader(path, (reader) => {
+    expect([1, 2].map((n) => reader.snapshot(n)).map(({ batch, inputs }) => [batch, inputs])).toEqual([
+      [0, 0],
+      [1, 1],
+    ])
+    expect([...reader.inputsAfter(1)].map(({ source }) => source)).toEqual(['uart'])
+    expect(reader.nearestSnapshot(5)?.n).toBe(2)
+  })
+  expect(verifyTrace(path).problems).toEqual([])
 })
 
 describe('creating a trace', () => {
