@@ -1,0 +1,574 @@
+/** Reads a trace: checks it before anything is believed, then hands out its rows. */
+import { TraceError } from './errors.js'
+import { decodeMachine, decodePages, decodeState } from './msgpack.js'
+import {
+  type SqlDatabase,
+  type SqlStatement,
+  fileKind,
+  hostFailure,
+  inflate,
+  openFile,
+  readDatabase,
+  sha256,
+  toHex,
+} from './platform.js'
+import {
+  type BatchEnd,
+  type BatchRow,
+  type ExceptionKind,
+  type ExceptionRow,
+  type ImageRole,
+  type ImageRow,
+  type InputRow,
+  type InterruptRow,
+  type PageRef,
+  type StateImage,
+  type TraceMeta,
+  type UartRow,
+  APPLICATION_ID,
+  BATCH_ENDS,
+  EXCEPTION_KINDS,
+  FORMAT,
+  IMAGE_ROLES,
+  PAGE_BYTES,
+} from './rows.js'
+import { Row, bigRow } from './row.js'
+import { checkSeal, sameBytes, sealPlaceholder } from './seal.js'
+
+export interface OpenOptions {
+  /** Whether to read the whole file and check its seal, as anyone should who is about to believe it. By default true. */
+  readonly seal?: boolean
+}
+
+/** Positions to read from and to, both included. By default all. */
+export interface Span {
+  readonly from?: number
+  readonly to?: number
+}
+
+/** Tables in the order of events, of which rows are found by position. */
+export const EVENT_TABLES = ['batches', 'interrupts', 'exceptions', 'uart', 'inputs', 'snapshots'] as const
+export type EventTable = (typeof EVENT_TABLES)[number]
+
+const HEADER_BYTES = 100
+const MAGIC = 'SQLite format 3\0'
+/** Rows read at a time. */
+const WINDOW = 4096
+/** Decoded page lists of snapshots kept at hand: stepping back asks for the same few again and again. */
+const KEPT_LISTS = 32
+const STATE_LIMIT = 64 << 20
+const INPUT_COLUMNS = 'icount, source, payload'
+const BATCH_COLUMNS = 'n, icount, count, vcpu, pc, ended, digest'
+
+/**
+ * A trace opened for reading. Works on read-only files and folders; a trace whose recorder was killed is brought back to its last
+ * commit first.
+ *
+ * Every method throws {@link TraceError} (`damaged`, naming table, row and field) where the trace is not what it should be.
+ */
+export class TraceReader {
+  readonly path: string
+  readonly meta: TraceMeta
+  /** Number of batches. */
+  readonly batchCount: number
+  /** The file read: `path`, or a recovered copy of it. */
+  private readonly file: string
+  private readonly database: SqlDatabase
+  private readonly seal: Uint8Array | undefined
+  private readonly statements = new Map<string, SqlStatement>()
+  private readonly lists = new Map<number, PageRef[]>()
+
+  private constructor(path: string, file: string, database: SqlDatabase, seal: Uint8Array | undefined) {
+    this.path = path
+    this.file = file
+    this.database = database
+    this.seal = seal
+    const { batches, end } = this.checkBatches()
+    this.batchCount = batches
+    this.meta = this.readMeta(end, seal !== undefined)
+  }
+
+  /**
+   * Opens a trace and checks what can be checked at once: that it is one, that this kaal can read it, that it is whole, its
+   * configuration, that its batches follow one another, and (unless told otherwise) its seal. A trace that is still being
+   * recorded is refused (`access`); the recording process itself must not try, since closing the file drops its own locks.
+   *
+   * @throws {TraceError} saying which of these is wrong, with the field and its value.
+   */
+  static open(path: string, options: OpenOptions = {}): TraceReader {
+    return explain(path, () => {
+      const header = readHeader(path)
+      if (!header.journal) header.checkSize(path)
+      const { database, file } = readDatabase(path)
+      try {
+        checkFormat(path, header.format, database)
+        readHeader(file).checkSize(path)
+        const seal = readSeal(path, database)
+        const wrong = seal && options.seal !== false ? checkSeal(file, seal) : undefined
+        if (wrong !== undefined) throw new TraceError(path, 'damaged', wrong)
+        return new TraceReader(path, file, database, seal)
+      } catch (error) {
+        database.close()
+        throw error
+      }
+    })
+  }
+
+  close(): void {
+    this.database.close()
+  }
+
+  /** The images, each checked against its sha256. */
+  *images(): IterableIterator<ImageRow> {
+    const ids = this.explain(() => this.query('SELECT id FROM images ORDER BY id').all([]))
+    for (const [id] of ids) yield this.image(Number(id))
+  }
+
+  private image(id: number): ImageRow {
+    return this.explain(() => {
+      const row = this.row('images', id, 'role, name, sha256, size, data')
+      const size = row.integer('size')
+      const hash = row.bytes('sha256', 32)
+      const bytes = row.try('data', () => inflate(row.bytes('data'), size))
+      if (bytes.length !== size) throw row.wrong('size', `${size}, but the data inflate to ${bytes.length} bytes`)
+      if (!sameBytes(sha256(bytes), hash))
+        throw row.wrong('sha256', `${toHex(hash)}, but the data have ${toHex(sha256(bytes))}`)
+      return { role: row.name('role', IMAGE_ROLES) as ImageRole, name: row.text('name'), bytes, sha256: hash }
+    })
+  }
+
+  /** Batches that begin in the span. */
+  batches(span: Span = {}): IterableIterator<BatchRow> {
+    return this.events('batches', BATCH_COLUMNS, span, batchRow)
+  }
+
+  /** Batch `n`, from 1; undefined if there is none. */
+  batch(n: number): BatchRow | undefined {
+    if (!(n >= 1 && n <= this.batchCount)) return undefined
+    return this.explain(() => batchRow(this.row('batches', n, BATCH_COLUMNS)))
+  }
+
+  /** The first batch that ends at `position` or later: for a position inside a batch, that batch. Undefined past the end. */
+  batchAt(position: number): BatchRow | undefined {
+    const n = this.explain(() =>
+      this.bisect(
+        (at) => this.number('SELECT icount + count FROM batches WHERE n = ?', at) >= position,
+        this.batchCount,
+      ),
+    )
+    return this.batch(n)
+  }
+
+  interrupts(span: Span = {}): IterableIterator<InterruptRow> {
+    return this.events('interrupts', 'icount, vcpu, intid, pc, el', span, (row) => ({
+      icount: row.integer('icount'),
+      vcpu: row.integer('vcpu'),
+      intid: row.integer('intid'),
+      pc: row.word64('pc'),
+      el: row.integer('el'),
+    }))
+  }
+
+  exceptions(span: Span = {}): IterableIterator<ExceptionRow> {
+    return this.events('exceptions', 'icount, vcpu, kind, esr, far, elr', span, (row) => ({
+      icount: row.integer('icount'),
+      vcpu: row.integer('vcpu'),
+      kind: row.name('kind', EXCEPTION_KINDS) as ExceptionKind,
+      esr: row.integer('esr'),
+      far: row.word64('far'),
+      elr: row.word64('elr'),
+    }))
+  }
+
+  uart(span: Span = {}): IterableIterator<UartRow> {
+    return this.events('uart', 'icount, direction, byte', span, (row) => ({
+      icount: row.integer('icount'),
+      direction: row.integer('direction', 0, 1) as 0 | 1,
+      byte: row.integer('byte', 0, 255),
+    }))
+  }
+
+  inputs(span: Span = {}): IterableIterator<InputRow> {
+    return this.events('inputs', INPUT_COLUMNS, span, inputRow)
+  }
+
+  /** All inputs after the first `given`: what is still to come for a machine that was given so many. */
+  inputsAfter(given: number): IterableIterator<InputRow> {
+    return this.rows('inputs', INPUT_COLUMNS, () => given + 1, Infinity, inputRow)
+  }
+
+  /** Positions of all snapshots, in order. */
+  snapshotPositions(): number[] {
+    return this.explain(() => this.query('SELECT icount FROM snapshots ORDER BY n').all([])).map(Number)
+  }
+
+  /** The last snapshot at or before `position`; undefined if there is none. */
+  nearestSnapshot(position: number): Snapshot | undefined {
+    const next = this.explain(() => this.firstAfter('snapshots', position))
+    return next === 1 ? undefined : this.snapshot(next - 1)
+  }
+
+  /** Snapshot `n`, from 1. */
+  snapshot(n: number): Snapshot {
+    return this.explain(() => {
+      const row = this.row('snapshots', n, 'icount, batch, inputs, state')
+      const state = row.try('state', () => decodeState(inflate(row.bytes('state'), STATE_LIMIT)))
+      return new Snapshot(this, n, row.integer('icount'), row.integer('batch'), row.integer('inputs'), state)
+    })
+  }
+
+  /** All pages that snapshot `n` names, by rising page number. A page not named is as it was at position 0. */
+  snapshotPages(n: number): PageRef[] {
+    return this.explain(() => {
+      const chain: PageRef[][] = []
+      for (let at: number | undefined = n; at !== undefined;) {
+        const row: Row = this.row('snapshots', at, 'base, pages')
+        chain.push(this.pageList(at, row))
+        const base = row.optional('base')
+        if (base !== undefined && !(base >= 1 && base < at))
+          throw row.wrong('base', `${base}, which is not an earlier snapshot`)
+        at = base
+      }
+      if (chain.length === 1) return chain[0]
+      const ids = new Map<number, number>()
+      for (const list of chain.reverse()) for (const { page, id } of list) ids.set(page, id)
+      return [...ids].map(([page, id]) => ({ page, id })).sort((a, b) => a.page - b.page)
+    })
+  }
+
+  private pageList(n: number, row: Row): PageRef[] {
+    let list = this.lists.get(n)
+    if (list === undefined) {
+      list = row.try('pages', () => decodePages(row.bytes('pages')))
+      this.lists.set(n, list)
+      // The oldest goes: a Map keeps its keys in the order in which they came.
+      const [oldest] = this.lists.keys()
+      if (this.lists.size > KEPT_LISTS) this.lists.delete(oldest)
+    }
+    return list
+  }
+
+  /** The 4096 bytes of page `id`, checked against their sha256. */
+  page(id: number): Uint8Array {
+    return this.explain(() => {
+      const row = this.row('pages', id, 'sha256, data')
+      const hash = row.bytes('sha256', 32)
+      const data = row.bytes('data')
+      const bytes = data.length === PAGE_BYTES ? data : row.try('data', () => inflate(data, PAGE_BYTES))
+      if (bytes.length !== PAGE_BYTES) throw row.wrong('data', `inflates to ${bytes.length} bytes, not ${PAGE_BYTES}`)
+      if (!sameBytes(sha256(bytes), hash))
+        throw row.wrong('sha256', `${toHex(hash)}, but the page has ${toHex(sha256(bytes))}`)
+      return bytes
+    })
+  }
+
+  /** sha256 of page `id`, without reading the page. */
+  pageHash(id: number): Uint8Array {
+    return this.explain(() => this.row('pages', id, 'sha256').bytes('sha256', 32))
+  }
+
+  /** Number of rows of a table. */
+  count(table: EventTable | 'images' | 'pages'): number {
+    return this.explain(() => this.number(`SELECT count(*) FROM ${table}`))
+  }
+
+  /** What is wrong with the seal of a finished trace; undefined if nothing, or if it has none yet. Reads the whole file. */
+  sealProblem(): string | undefined {
+    const { seal } = this
+    return seal && this.explain(() => checkSeal(this.file, seal))
+  }
+
+  /** Lines of SQLite's own check of the file; empty if it finds nothing. */
+  integrityCheck(): string[] {
+    const rows = this.explain(() => this.query('PRAGMA integrity_check(20)').all([]))
+    const lines = rows.flatMap(([text]) => String(text).split('\n'))
+    return lines.filter((line) => line !== 'ok' && !line.startsWith('***'))
+  }
+
+  private events<T>(table: EventTable, columns: string, span: Span, make: (row: Row) => T): IterableIterator<T> {
+    const { from = 0, to = Infinity } = span
+    return this.rows(table, columns, () => this.firstFrom(table, from), to, make)
+  }
+
+  private *rows<T>(
+    table: EventTable,
+    columns: string,
+    first: () => number,
+    to: number,
+    make: (row: Row) => T,
+  ): IterableIterator<T> {
+    const names = columns.split(', ')
+    const sql = `SELECT rowid, ${columns} FROM ${table} WHERE rowid >= ? ORDER BY rowid LIMIT ${WINDOW}`
+    // 64-bit columns need bigints; the others are faster without.
+    const big = bigRow(table)
+    let next = this.explain(first)
+    for (;;) {
+      const start = next
+      const rows = this.explain(() => this.query(sql, big).all([start]))
+      for (const [rowid, ...values] of rows) {
+        if (Number(rowid) !== next) throw this.damaged(`row ${next} of ${table} is missing`)
+        const row = new Row(this.path, table, next, names, values)
+        next++
+        if (row.integer('icount') > to) return
+        yield make(row)
+      }
+      if (rows.length < WINDOW) return
+    }
+  }
+
+  /** First row of `table` at `position` or later; one past the last if there is none. */
+  private firstFrom(table: EventTable, position: number): number {
+    if (position <= 0) return 1
+    return this.bisect((at) => this.icountOf(table, at) >= position, this.lastRow(table))
+  }
+
+  private firstAfter(table: EventTable, position: number): number {
+    return this.bisect((at) => this.icountOf(table, at) > position, this.lastRow(table))
+  }
+
+  private icountOf(table: EventTable, rowid: number): number {
+    return this.number(`SELECT icount FROM ${table} WHERE rowid = ?`, rowid)
+  }
+
+  private lastRow(table: EventTable): number {
+    return this.number(`SELECT coalesce(max(rowid), 0) FROM ${table}`)
+  }
+
+  /** Smallest row from 1 to `last` that passes, given that all after it pass too; last + 1 if none does. */
+  private bisect(passes: (at: number) => boolean, last: number): number {
+    let low = 1
+    let high = last + 1
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2)
+      if (passes(middle)) high = middle
+      else low = middle + 1
+    }
+    return low
+  }
+
+  private number(sql: string, ...values: number[]): number {
+    const value = this.query(sql).get(values)?.[0]
+    if (typeof value !== 'number') throw this.damaged(`${sql.replace('?', String(values[0]))} has no answer`)
+    return value
+  }
+
+  private query(sql: string, bigints = false): SqlStatement {
+    let statement = this.statements.get(sql)
+    if (statement === undefined) {
+      statement = this.database.prepare(sql, bigints)
+      this.statements.set(sql, statement)
+    }
+    return statement
+  }
+
+  private row(table: string, id: number, columns: string): Row {
+    const values = this.query(`SELECT ${columns} FROM ${table} WHERE rowid = ?`, bigRow(table)).get([id])
+    if (values === undefined) throw this.damaged(`row ${id} of ${table} is missing`)
+    return new Row(this.path, table, id, columns.split(', '), values)
+  }
+
+  private checkBatches(): { batches: number; end: number } {
+    const head = this.query('SELECT count(*), coalesce(min(n), 1), coalesce(max(n), 0) FROM batches').get(
+      [],
+    ) as number[]
+    const [batches, first, last] = head
+    if (first !== 1 || last !== batches) throw this.damaged(`batches: ${batches} rows numbered ${first} to ${last}`)
+    if (batches === 0) return { batches, end: 0 }
+    const start = this.number('SELECT icount FROM batches WHERE n = 1')
+    if (start !== 0) throw this.damaged(`batches: the first begins at ${start}, not 0`)
+    const gap = this.query(
+      `SELECT a.n, a.icount + a.count, b.icount FROM batches a JOIN batches b ON b.n = a.n + 1
+       WHERE b.icount <> a.icount + a.count OR a.count < 0 LIMIT 1`,
+    ).get([])
+    if (gap) {
+      const [n, stop, start] = gap.map(String)
+      throw this.damaged(`batches: batch ${n} ends at ${stop} but the next begins at ${start}`)
+    }
+    return { batches, end: this.number('SELECT icount + count FROM batches WHERE n = ?', batches) }
+  }
+
+  private readMeta(end: number, finished: boolean): TraceMeta {
+    const machine = metaValue(this.path, this.database, 'machine', 'blob')
+    let record
+    try {
+      record = decodeMachine(machine)
+    } catch (error) {
+      throw this.damaged(`meta: machine: ${(error as Error).message}`, error)
+    }
+    let digest: string | undefined
+    if (finished) {
+      const instructions = metaValue(this.path, this.database, 'instructions', 'integer')
+      if (instructions !== end)
+        throw this.damaged(`meta: instructions is ${instructions}, but the batches end at ${end}`)
+      digest = metaValue(this.path, this.database, 'final_digest', 'text')
+      if (!/^[0-9a-f]{64}$/.test(digest))
+        throw this.damaged(`meta: final_digest is ${JSON.stringify(digest)}, not 64 hexadecimal digits`)
+    }
+    return {
+      format: FORMAT,
+      kaal: metaValue(this.path, this.database, 'kaal', 'text'),
+      uuid: metaValue(this.path, this.database, 'uuid', 'text'),
+      machine: record,
+      finished,
+      instructions: end,
+      finalDigest: digest,
+    }
+  }
+
+  private damaged(reason: string, cause?: unknown): TraceError {
+    return new TraceError(this.path, 'damaged', reason, cause)
+  }
+
+  private explain<T>(action: () => T): T {
+    return explain(this.path, action)
+  }
+}
+
+/** One snapshot: state at once, pages when asked for. */
+export class Snapshot {
+  readonly n: number
+  readonly icount: number
+  /** The batch at whose end it was taken: a replay goes on with its digest and the next batch. 0: before the first. */
+  readonly batch: number
+  /** How many inputs the machine had been given by then: a replay goes on with `inputsAfter(inputs)`. */
+  readonly inputs: number
+  readonly state: StateImage
+  private readonly reader: TraceReader
+
+  /** For {@link TraceReader.snapshot} only. */
+  constructor(reader: TraceReader, n: number, icount: number, batch: number, inputs: number, state: StateImage) {
+    this.reader = reader
+    this.n = n
+    this.icount = icount
+    this.batch = batch
+    this.inputs = inputs
+    this.state = state
+  }
+
+  /** All pages it names, by rising page number: equal ids are equal contents. Load them with {@link load}. */
+  pages(): PageRef[] {
+    return this.reader.snapshotPages(this.n)
+  }
+
+  /** The 4096 bytes of a page. */
+  load(ref: PageRef): Uint8Array {
+    return this.reader.page(ref.id)
+  }
+}
+
+function batchRow(row: Row): BatchRow {
+  const digest = row.word64('digest')
+  return {
+    n: row.integer('n'),
+    icount: row.integer('icount'),
+    count: row.integer('count'),
+    vcpu: row.integer('vcpu'),
+    pc: row.word64('pc'),
+    ended: row.name('ended', BATCH_ENDS) as BatchEnd,
+    digestLo: Number(digest & 0xffff_ffffn),
+    digestHi: Number(digest >> 32n),
+  }
+}
+
+function inputRow(row: Row): InputRow {
+  return { icount: row.integer('icount'), source: row.text('source'), payload: row.bytes('payload') }
+}
+
+interface Header {
+  readonly format: number
+  /** Whether a journal lies beside the file, so that its size says nothing yet. */
+  readonly journal: boolean
+  checkSize(path: string): void
+}
+
+/** Looks at a file's first bytes before SQLite does, for errors that say more than SQLite's. */
+function readHeader(path: string): Header {
+  const kind = fileKind(path)
+  if (kind === 'missing') throw new TraceError(path, 'missing', 'no such file')
+  if (kind === 'directory') throw new TraceError(path, 'access', 'is a directory, not a trace')
+  if (kind === 'other') throw new TraceError(path, 'access', 'is not a regular file')
+  const file = openFile(path, 'r')
+  const bytes = new Uint8Array(HEADER_BYTES)
+  const { size } = file
+  const got = file.read(bytes, 0)
+  file.close()
+  if (size === 0) throw new TraceError(path, 'foreign', 'empty: no trace')
+  const magic = String.fromCharCode(...bytes.subarray(0, Math.min(got, MAGIC.length)))
+  if (!MAGIC.startsWith(magic)) throw new TraceError(path, 'foreign', 'not a kaal trace: not an SQLite database')
+  if (got < HEADER_BYTES) throw new TraceError(path, 'damaged', `cut short: ${size} bytes, less than a header`)
+  const view = new DataView(bytes.buffer)
+  const id = view.getUint32(68)
+  if (id !== APPLICATION_ID) {
+    throw new TraceError(
+      path,
+      'foreign',
+      `not a kaal trace: an SQLite database with application_id ${hex(id)}, not ${hex(APPLICATION_ID)}`,
+    )
+  }
+  const pageSize = view.getUint16(16) === 1 ? 65536 : view.getUint16(16)
+  const whole = view.getUint32(28) * pageSize
+  return {
+    format: view.getUint32(60),
+    journal: fileKind(`${path}-journal`) === 'file',
+    checkSize(shown) {
+      if (size < whole) throw new TraceError(shown, 'damaged', `cut short: ${size} bytes of ${whole}`)
+    },
+  }
+}
+
+const hex = (value: number) => `0x${value.toString(16).padStart(8, '0')}`
+
+function checkFormat(path: string, format: number, database: SqlDatabase): void {
+  if (format > FORMAT) {
+    let maker = 'a newer kaal'
+    try {
+      maker = `kaal ${metaValue(path, database, 'kaal', 'text')}`
+    } catch {
+      // A newer format may have moved it.
+    }
+    throw new TraceError(path, 'newer', `made by ${maker} with format ${format}; this kaal reads up to ${FORMAT}`)
+  }
+  const inside = metaValue(path, database, 'format', 'integer')
+  if (format < 1 || inside !== format) {
+    throw new TraceError(path, 'damaged', `meta: format is ${inside}, but the header's user_version is ${format}`)
+  }
+}
+
+/** The seal of a finished trace; undefined for an unfinished one, also between the two steps of finishing it. */
+function readSeal(path: string, database: SqlDatabase): Uint8Array | undefined {
+  const finished = metaValue(path, database, 'finished', 'integer')
+  if (finished !== 0 && finished !== 1)
+    throw new TraceError(path, 'damaged', `meta: finished is ${finished}, neither 0 nor 1`)
+  const has = database.prepare("SELECT count(*) FROM meta WHERE key = 'seal'").get([])?.[0] === 1
+  if (has !== (finished === 1)) {
+    throw new TraceError(path, 'damaged', `meta: finished is ${finished}, but a seal is ${has ? 'there' : 'missing'}`)
+  }
+  if (!has) return undefined
+  const seal = metaValue(path, database, 'seal', 'blob')
+  return sameBytes(seal, sealPlaceholder(metaValue(path, database, 'uuid', 'text'))) ? undefined : seal
+}
+
+interface MetaTypes {
+  integer: number
+  text: string
+  blob: Uint8Array
+}
+
+function metaValue<T extends keyof MetaTypes>(path: string, database: SqlDatabase, key: string, type: T): MetaTypes[T] {
+  const row = database.prepare('SELECT value, typeof(value) FROM meta WHERE key = ?').get([key])
+  if (row === undefined) throw new TraceError(path, 'damaged', `meta: ${key} is missing`)
+  if (row[1] !== type) throw new TraceError(path, 'damaged', `meta: ${key} is of type ${String(row[1])}, not ${type}`)
+  return row[0] as MetaTypes[T]
+}
+
+function explain<T>(path: string, action: () => T): T {
+  try {
+    return action()
+  } catch (error) {
+    const failure = hostFailure(error)
+    if (error instanceof TraceError || failure === undefined) throw error
+    const kind =
+      failure.kind === 'locked' || failure.kind === 'full' || failure.kind === 'write' ? 'access' : failure.kind
+    throw new TraceError(path, kind, failure.reason, error)
+  }
+}
