@@ -123,6 +123,7 @@ export function takeUndefined(cpu: Processor): true {
 
 /** The data abort for the MMU's last fault. */
 export function takeDataAbort(cpu: Processor): void {
+  cpu.events.timeless()
   const { fault } = cpu.mmu
   const target = targetOf(cpu)
   setFar(cpu, target, fault.lo, fault.hi)
@@ -139,6 +140,7 @@ export function takeFetchFault(cpu: Processor): void {
     takeSynchronous(cpu, ExceptionClass.PC_ALIGNMENT, 0)
     return
   }
+  cpu.events.timeless()
   const exceptionClass = u32[EL] === target ? ExceptionClass.INSTRUCTION_ABORT : ExceptionClass.INSTRUCTION_ABORT_LOWER
   takeSynchronous(cpu, exceptionClass, mmu.fault.status & 0x3f)
 }

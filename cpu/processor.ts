@@ -32,6 +32,8 @@ export class UnsupportedFeature extends Error {
 export interface ProcessorEvents {
   /** A synchronous exception other than SVC, HVC and SMC has been taken. */
   fault(syndrome: number, target: 1 | 2): void
+  /** The instruction or fetch that is executing ends in an exception before its time is counted; see `docs/time.md`. */
+  timeless(): void
 }
 
 const EL = stateWord('el')
@@ -54,6 +56,8 @@ const MAIR = [
 const TCR_EL1 = registerAddress('tcr_el', 1) >>> 2
 const CPACR = registerAddress('cpacr_el1') >>> 2
 const STOP = Cell.STOP >>> 2
+/** Why the processor executes nothing. */
+const Halt = { NONE: 0, WFI: 1, OFF: 2 } as const
 
 /** The generated code is the same for every machine: built once, on first use, per kind. */
 const handlerTable = new HandlerTable()
@@ -85,7 +89,7 @@ export class Processor {
   hi = 0
   /** Set when a system register's access has ended in an exception. */
   excepted = false
-  private readonly events: ProcessorEvents
+  readonly events: ProcessorEvents
   private readonly codePages: CodePages
   private readonly runs = new Map<boolean, Run>()
 
@@ -185,10 +189,10 @@ export class Processor {
     if (this.interruptible !== undefined) this.stop()
   }
 
-  /** Whether the processor is in WFI with no interrupt pending. */
+  /** Whether the processor executes nothing: in WFI with no interrupt pending, or switched off. */
   get waiting(): boolean {
     const { u32 } = this
-    if (u32[HALTED] !== 0 && (u32[IRQ] | u32[FIQ]) !== 0) u32[HALTED] = 0
+    if (u32[HALTED] === Halt.WFI && (u32[IRQ] | u32[FIQ]) !== 0) u32[HALTED] = 0
     return u32[HALTED] !== 0
   }
 
@@ -197,7 +201,13 @@ export class Processor {
   /** WFI. */
   waitForInterrupt(): void {
     if ((this.u32[IRQ] | this.u32[FIQ]) !== 0) return
-    this.u32[HALTED] = 1
+    this.u32[HALTED] = Halt.WFI
+    this.stop()
+  }
+
+  /** Switches the processor off (PSCI CPU_OFF): no interrupt wakes it. */
+  switchOff(): void {
+    this.u32[HALTED] = Halt.OFF
     this.stop()
   }
 

@@ -77,6 +77,7 @@ export function moveSpecialImmediate(cpu: Processor, field: number, CRm: number)
     return false
   }
   if (u32[EL] === 0 && !cpu.sctlr(UMA)) {
+    cpu.events.timeless()
     const key = (3 << 11) | (4 << 7) | (CRm << 3) | (field & 7)
     return takeSystemTrap(cpu, 1, systemSyndrome(0, key, 31, false))
   }

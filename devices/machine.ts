@@ -1,0 +1,364 @@
+/**
+ * The machine: a `virt` board with its processor, its clock, and the loop that runs them.
+ *
+ * Time is the number of instructions executed; nothing here knows any other. What comes from outside comes through the
+ * {@link InputDoor}, at instruction boundaries; what happens is told to {@link MachineEvents}.
+ */
+import type { AccessSize, Board } from '../cpu/board.js'
+import { MachineMemory, RAM_PHYSICAL } from '../cpu/machine-memory.js'
+import { Processor } from '../cpu/processor.js'
+import { type BlockImage, type BlockView, stateBlock, u32, u32s } from '../cpu/state-block.js'
+import { registerAddress } from '../cpu/state.js'
+import { StateHash } from '../cpu/wasm/state-hash.js'
+import { Bus } from './bus.js'
+import type { MachineConfig } from './config.js'
+import type { Clock, Line } from './device.js'
+import { GenericTimers, TIMER_INTIDS } from './generic-timer.js'
+import { FIRST_SPI, GicV2 } from './gicv2.js'
+import { type BootFiles, type BootPlan, loadBoot, planBoot } from './loader/boot.js'
+import { Pl011 } from './pl011.js'
+import { type PsciHost, psciCall } from './psci.js'
+
+const TWO_32 = 2 ** 32
+/** Where `virt` has its devices, and the SPIs they raise. */
+const UART = { base: 0x0900_0000, size: 0x1000, spi: 1 } as const
+const GICD = { base: 0x0800_0000, size: 0x1_0000 } as const
+const GICC = { base: 0x0801_0000, size: 0x1_0000 } as const
+
+const X0 = registerAddress('x') >>> 2
+const PC = registerAddress('pc') >>> 2
+const FAR = [0, registerAddress('far_el', 1) >>> 2, registerAddress('far_el', 2) >>> 2] as const
+const ELR = [0, registerAddress('elr_el', 1) >>> 2, registerAddress('elr_el', 2) >>> 2] as const
+const CNT_CTL = registerAddress('cnt_ctl') >>> 2
+const CNT_CVAL = registerAddress('cnt_cval') >>> 2
+const CNTVOFF = registerAddress('cntvoff_el2') >>> 2
+/** Keeps a run's budget well within 31 bits. */
+const LONGEST_RUN = 2 ** 30
+
+const fields = {
+  /** Executed instructions that did not advance time, as halves. */
+  timeless: u32s(2),
+  /** Virtual nanoseconds skipped while idle, as halves. */
+  skipped: u32s(2),
+  /** {@link Power}. */
+  power: u32,
+}
+const Power = { ON: 0, OFF: 1, RESET: 2 } as const
+
+/** What a machine tells whoever records it. All positions are those of the instruction, or of the boundary before it. */
+export interface MachineEvents {
+  interrupt(icount: number, vcpu: number, intid: number, pcLo: number, pcHi: number, el: number): void
+  exception(icount: number, vcpu: number, esr: number, farLo: number, farHi: number, elrLo: number, elrHi: number): void
+  transmit(icount: number, byte: number): void
+}
+
+/** Where the outside comes in. */
+export interface InputDoor {
+  /** The first position at which there is something to deliver; Infinity if there is nothing. */
+  readonly next: number
+  /** Delivers what is due at `icount`, at a boundary at which nothing else has happened yet. */
+  deliver(icount: number): void
+}
+
+/** Why {@link Machine.run} returned. */
+export type RunEnd =
+  /** At the position asked for, with every interrupt due there taken. */
+  | 'limit'
+  /** An interrupt has been taken. */
+  | 'interrupt'
+  /** The door has delivered. */
+  | 'input'
+  /** The processor waits in WFI for its next timer: {@link Machine.skipIdle} goes on. */
+  | 'idle'
+  /** The processor waits, and no timer will wake it: only input can. */
+  | 'asleep'
+  | 'power-off'
+  /** The guest has asked for a reset: {@link Machine.restart} goes on. */
+  | 'reset'
+
+const NO_INPUT: InputDoor = { next: Infinity, deliver: () => {} }
+
+/** A `virt` machine. */
+export class Machine {
+  readonly config: MachineConfig
+  readonly memory: MachineMemory
+  readonly cpu: Processor
+  readonly bus = new Bus()
+  readonly gic: GicV2
+  readonly uart: Pl011
+  readonly timers: GenericTimers
+  readonly boot: BootPlan
+  readonly hash: StateHash
+  /** Where input comes from; a machine without one gets none. */
+  door: InputDoor = NO_INPUT
+  /** Instructions executed so far: the position. */
+  icount = 0
+  /** Whether nothing but instructions has happened since the last one: only then may input be delivered. */
+  private fresh = true
+  private executing = false
+  /** The position and budget of the processor's current run. */
+  private runStart = 0
+  private runBudget = 0
+  private readonly state: BlockView<typeof fields>
+
+  /**
+   * Builds the machine and loads its images.
+   *
+   * @throws {LoadError} naming the file that cannot be loaded.
+   * @throws {RangeError} if the host has no room for the RAM.
+   */
+  constructor(config: MachineConfig, files: BootFiles, events: MachineEvents) {
+    this.config = config
+    this.boot = planBoot(files, {
+      ramBytes: config.memoryBytes,
+      virtualization: config.virtualization,
+      append: config.append,
+    })
+    this.memory = new MachineMemory(config.memoryBytes)
+    const clock: Clock = { now: () => this.now() }
+    const board = new VirtBoard(this)
+    this.cpu = new Processor(
+      this.memory,
+      board,
+      {
+        fault: (syndrome, target) => {
+          const { u32: words } = this.memory
+          const far = FAR[target]
+          const elr = ELR[target]
+          events.exception(this.current, 0, syndrome, words[far], words[far + 1], words[elr], words[elr + 1])
+        },
+        timeless: () => this.countTimeless(),
+      },
+      config.virtualization,
+    )
+    this.state = this.memory.place(stateBlock('machine', fields))
+    const irq: Line = (level) => this.cpu.setInterruptLine('irq', level)
+    const fiq: Line = (level) => this.cpu.setInterruptLine('fiq', level)
+    this.gic = new GicV2(this.memory, 1, { irq: [irq], fiq: [fiq] })
+    this.timers = new GenericTimers(
+      timerRegisters(this.memory),
+      clock,
+      TIMER_INTIDS.map((intid) => this.gic.line(intid, 0)),
+    )
+    this.uart = new Pl011(this.memory, this.gic.line(FIRST_SPI + UART.spi), {
+      onTransmit: (byte) => events.transmit(this.current, byte),
+      onRoom: () => this.cpu.stop(),
+    })
+    this.bus.map(GICD.base, GICD.size, this.gic.distributor)
+    this.bus.map(GICC.base, GICC.size, this.gic.cpuInterface)
+    this.bus.map(UART.base, UART.size, this.uart)
+    this.hash = new StateHash(this.memory)
+    this.events = events
+    this.powerOn()
+  }
+
+  private readonly events: MachineEvents
+
+  /** Virtual nanoseconds: at the end of the instruction that is executing, or at this boundary (`docs/time.md`). */
+  now(): number {
+    const { state } = this
+    const instructions = this.executing ? this.current + 1 : this.icount
+    const timeless = state.timeless[0] + state.timeless[1] * TWO_32
+    return (instructions - timeless) * 2 ** this.config.icountShift + state.skipped[0] + state.skipped[1] * TWO_32
+  }
+
+  /** The position of the instruction that is executing; between instructions, that of the next. */
+  get current(): number {
+    return this.executing ? this.runStart + this.runBudget - this.cpu.remaining : this.icount
+  }
+
+  /**
+   * Runs until position `limit`, or until something happens that ends a batch.
+   *
+   * At a boundary, in this order: input is delivered, timers fire, one interrupt is taken, the limit is looked at, an idle processor waits.
+   *
+   * @throws {UnsupportedFeature} if the guest asks for something that is not modelled.
+   */
+  run(limit: number): RunEnd {
+    const { cpu, timers } = this
+    for (;;) {
+      if (this.state.power !== Power.ON) return this.state.power === Power.OFF ? 'power-off' : 'reset'
+      if (this.door.next <= this.icount && this.fresh) {
+        this.fresh = false
+        this.door.deliver(this.icount)
+        return 'input'
+      }
+      if (this.now() >= timers.nextDeadline()) timers.update()
+      const pending = cpu.interruptible
+      if (pending !== undefined) {
+        this.takeInterrupt(pending)
+        return 'interrupt'
+      }
+      if (this.icount >= limit) return 'limit'
+      if (cpu.waiting) return timers.nextDeadline() === Infinity ? 'asleep' : 'idle'
+      const untilDeadline = Math.ceil((timers.nextDeadline() - this.now()) / 2 ** this.config.icountShift)
+      const untilInput = Math.max(this.door.next - this.icount, 1)
+      this.execute(Math.min(limit - this.icount, untilDeadline, untilInput, LONGEST_RUN))
+    }
+  }
+
+  /** Moves time to the next timer's deadline, after {@link run} has returned 'idle'. */
+  skipIdle(): void {
+    const skip = this.timers.nextDeadline() - this.now()
+    const { skipped } = this.state
+    const total = skipped[0] + skipped[1] * TWO_32 + skip
+    skipped[0] = total % TWO_32
+    skipped[1] = Math.floor(total / TWO_32)
+    this.fresh = false
+    this.timers.update()
+  }
+
+  /** Starts anew after a reset that the guest has asked for. What was loaded is loaded again; other RAM and the time stay. */
+  restart(): void {
+    this.gic.reset()
+    this.uart.reset()
+    this.cpu.reset()
+    this.powerOn()
+    this.fresh = false
+  }
+
+  /** Processor and device state by name, for a snapshot; RAM is apart. */
+  saveState(): Record<string, BlockImage> {
+    return { ...this.memory.saveState(), tlb: { entries: this.cpu.mmu.tlb.save() } }
+  }
+
+  /**
+   * Puts back a state from {@link saveState}; RAM must have been put back before.
+   *
+   * @throws {Error} naming what does not fit this machine.
+   */
+  loadState(icount: number, image: Record<string, BlockImage>): void {
+    const { tlb, ...blocks } = image
+    const entries = tlb?.['entries']
+    if (!Array.isArray(entries)) throw new Error('snapshot lacks the entries of the TLB')
+    this.memory.loadState(blocks)
+    this.cpu.mmu.tlb.load(entries.map(Number))
+    this.icount = icount
+    this.fresh = false
+    this.cpu.restored()
+    this.gic.restored()
+    this.uart.restored()
+    this.timers.restored()
+  }
+
+  /** A PSCI call has come by HVC or SMC. Returns whether that is the conduit here. */
+  firmwareCall(conduit: 'hvc' | 'smc'): boolean {
+    if (conduit !== (this.config.virtualization ? 'smc' : 'hvc')) return false
+    psciCall(this.psci)
+    return true
+  }
+
+  private readonly psci: PsciHost = {
+    xLo: (n) => this.memory.u32[X0 + 2 * n],
+    xHi: (n) => this.memory.u32[X0 + 2 * n + 1],
+    setX0: (lo, hi) => {
+      this.memory.u32[X0] = lo
+      this.memory.u32[X0 + 1] = hi
+    },
+    powerState: (lo, hi) => ((lo & 0xff_ffff) === 0 && (hi & 0xff) === 0 ? 'on' : undefined),
+    cpuOn: () => {
+      // There is one processor, and the caller runs on it: PSCI has answered ALREADY_ON.
+    },
+    cpuOff: () => this.cpu.switchOff(),
+    suspend: () => this.cpu.waitForInterrupt(),
+    systemOff: () => this.setPower(Power.OFF),
+    systemReset: () => this.setPower(Power.RESET),
+  }
+
+  private setPower(power: number): void {
+    this.state.power = power
+    this.cpu.stop()
+  }
+
+  private powerOn(): void {
+    this.state.power = Power.ON
+    loadBoot(this.boot, this.memory)
+    for (const { address, bytes } of this.boot.placements) this.cpu.mmu.changedFromOutside(address, bytes.length)
+    this.cpu.state.pc = this.boot.entry
+    this.timers.restored()
+  }
+
+  private execute(budget: number): void {
+    this.runStart = this.icount
+    this.runBudget = budget
+    this.executing = true
+    try {
+      const left = this.cpu.run(budget)
+      this.icount += budget - left
+      this.fresh = true
+    } finally {
+      this.executing = false
+    }
+  }
+
+  private takeInterrupt(kind: 'irq' | 'fiq'): void {
+    const { cpu, events } = this
+    const { u32: words } = this.memory
+    events.interrupt(this.icount, 0, this.gic.highestPending(0), words[PC], words[PC + 1], cpu.state.el)
+    cpu.interrupt(kind)
+    this.fresh = false
+  }
+
+  private countTimeless(): void {
+    const { timeless } = this.state
+    timeless[0]++
+    if (timeless[0] === 0) timeless[1]++
+  }
+}
+
+/** The machine as its processor sees it. */
+class VirtBoard implements Board {
+  lo = 0
+  hi = 0
+  private readonly machine: Machine
+
+  constructor(machine: Machine) {
+    this.machine = machine
+  }
+
+  read(pa: number, size: AccessSize): boolean {
+    const { bus } = this.machine
+    if (!bus.read(pa, size)) return false
+    this.lo = bus.lo
+    this.hi = bus.hi
+    return true
+  }
+
+  write(pa: number, size: AccessSize, lo: number, hi: number): boolean {
+    return this.machine.bus.write(pa, size, lo, hi)
+  }
+
+  readCounter(): void {
+    const { timers } = this.machine
+    timers.sample()
+    this.lo = timers.countLo
+    this.hi = timers.countHi
+  }
+
+  timersChanged(): void {
+    this.machine.timers.update()
+    // The deadline that the current run was measured for may have moved nearer.
+    this.machine.cpu.stop()
+  }
+
+  firmwareCall(conduit: 'hvc' | 'smc'): boolean {
+    return this.machine.firmwareCall(conduit)
+  }
+}
+
+/** The generic timers' registers, in the processor's state. */
+function timerRegisters({ u32: words }: MachineMemory) {
+  return {
+    ctl: (t: number) => words[CNT_CTL + 2 * t],
+    setCtl: (t: number, value: number) => {
+      words[CNT_CTL + 2 * t] = value
+    },
+    cvalLo: (t: number) => words[CNT_CVAL + 2 * t],
+    cvalHi: (t: number) => words[CNT_CVAL + 2 * t + 1],
+    voffLo: () => words[CNTVOFF],
+    voffHi: () => words[CNTVOFF + 1],
+  }
+}
+
+/** Guest physical address of the first byte of RAM, for those who look at `memory.ram`. */
+export { RAM_PHYSICAL }
