@@ -41,7 +41,7 @@ export type EventTable = 'batches' | 'interrupts' | 'exceptions' | 'uart' | 'inp
 /** Rows read at a time. */
 const WINDOW = 4096
 /** Decoded page lists of snapshots kept at hand: stepping back asks for the same few again and again. */
-const KEPT_LISTS = 32
+const KEPT_LISTS = 128
 const STATE_LIMIT = 64 << 20
 const INPUT_COLUMNS = 'icount, source, payload'
 const BATCH_COLUMNS = 'n, icount, count, vcpu, pc, ended, digest'
@@ -199,7 +199,7 @@ export class TraceReader {
   }
 
   /** All pages that snapshot `n` names, by rising page number. A page not named is as it was at position 0. */
-  snapshotPages(n: number): PageRef[] {
+  snapshotPages(n: number): readonly PageRef[] {
     return this.explain(() => {
       const chain: PageRef[][] = []
       for (let at: number | undefined = n; at !== undefined;) {
@@ -399,7 +399,7 @@ export class Snapshot {
   }
 
   /** All pages it names, by rising page number: equal ids are equal contents. Load them with {@link load}. */
-  pages(): PageRef[] {
+  pages(): readonly PageRef[] {
     return this.reader.snapshotPages(this.n)
   }
 
