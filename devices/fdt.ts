@@ -227,6 +227,7 @@ export class Fdt {
       } else if (token !== NOP) throw new FdtError(`it has an unknown token ${token} at offset ${at}`)
       if (depth <= 0 && (token !== END_NODE || depth < 0)) throw new FdtError('its nodes do not nest')
       at = this.after(token, at)
+      if (at > end) throw new FdtError('its structure block is cut short')
     }
     if (depth !== 0 || this.nodes.length === 0) throw new FdtError('its nodes do not nest')
   }
