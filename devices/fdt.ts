@@ -30,7 +30,7 @@ export class FdtError extends Error {
 /** A property value: cells (32-bit big-endian numbers), one string or several, bytes, or nothing. */
 export type FdtValue = readonly number[] | string | readonly string[] | Uint8Array | undefined
 
-const aligned = (bytes: number): number => (bytes + 3) & ~3
+const aligned = (bytes: number): number => Math.ceil(bytes / 4) * 4
 
 /** One node of a tree; the methods return what chains well. */
 export class FdtNode {
