@@ -19,7 +19,8 @@ need=()
 command -v aarch64-linux-gnu-ld > /dev/null || need+=(binutils-aarch64-linux-gnu)
 if [ ${#need[@]} -gt 0 ]; then
   sudo=$([ "$(id -u)" = 0 ] || echo sudo)
-  $sudo apt-get install -y --no-install-recommends "${need[@]}"
+  install=($sudo apt-get install -y --no-install-recommends "${need[@]}")
+  "${install[@]}" || { $sudo apt-get update && "${install[@]}"; }
 fi
 
 if [ "$check" ]; then

@@ -93,7 +93,10 @@ at_el1:
         msr     mair_el1, x0
         ldr     x0, =TCR
         mrs     x1, id_aa64mmfr0_el1
-        and     x1, x1, #7                      // PARange: as many physical address bits as there are
+        and     x1, x1, #15                     // PARange: as many physical address bits as there are, up to 48
+        mov     x2, #5
+        cmp     x1, x2
+        csel    x1, x1, x2, lo
         orr     x0, x0, x1, lsl #32
         msr     tcr_el1, x0
         msr     ttbr0_el1, x21

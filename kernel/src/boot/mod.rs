@@ -116,8 +116,11 @@ fn describe(params: &Params, level: u64) {
     kprintln!("  Entered at:  EL{level}");
     kprintln!("  Model:       {}", params.model);
     kprintln!("  Processor:   {} r{}p{}", cpu::name(midr), midr >> 20 & 15, midr & 15);
-    kprintln!("  Device tree: {:#x}, {} KiB", phys::to_physical(params.fdt.bytes().as_ptr() as u64),
-        params.fdt.bytes().len() / 1024);
+    kprintln!(
+        "  Device tree: {:#x}, {} KiB",
+        phys::to_physical(params.fdt.bytes().as_ptr() as u64),
+        params.fdt.bytes().len() / 1024
+    );
     kprintln!("  Arguments:   {}", if params.arguments.is_empty() { "(none)" } else { params.arguments });
     kprintln!("  Console:     PL011 at {:#x}", params.uart.start);
     for Span { start, end } in params.memory() {
@@ -156,8 +159,8 @@ fn set_up_memory(params: &Params) {
     allocator.reserve_range(IMAGE_BASE, image_end);
     allocator.reserve_range(bitmap, bitmap + size);
     params.reserved().for_each(|r| allocator.reserve_range(r.start, r.end));
-    // SAFETY: all RAM; what Rust objects there are have just been reserved.
-    unsafe { phys::declare(first, end) };
+    // SAFETY: all RAM; what Rust objects there are outside the image have just been reserved.
+    unsafe { phys::declare((first, end), (IMAGE_BASE, image_end)) };
     frames::install(allocator);
     kprintln!("Memory: {} of {count} frames free", frames::available());
 
@@ -167,6 +170,7 @@ fn set_up_memory(params: &Params) {
     };
     // SAFETY: `build` maps all RAM, the image in it, and the devices, where the boot map had them.
     unsafe { mmu::install_kernel_map(map.root()) };
+    kernel_map::keep(map);
     // From here on nothing is mapped in the lower half but what programs bring along.
     let empty = memory::frames::allocate_zeroed().expect("no memory");
     crate::scheduler::set_idle_map(empty);

@@ -49,7 +49,9 @@ impl Scheduler {
         match end {
             End::Exit(code) => kprintln!("[kernel] {name} (asid {asid}) exited with {code}"),
             End::Fault(syndrome, address, pc) if syndrome.has_address() => {
-                kprintln!("[kernel] {name} (asid {asid}) killed: {syndrome}, address {address:#x}, pc {pc:#x}");
+                kprintln!(
+                    "[kernel] {name} (asid {asid}) killed: {syndrome}, address {address:#x}, pc {pc:#x}"
+                );
             }
             End::Fault(syndrome, _, pc) => {
                 kprintln!("[kernel] {name} (asid {asid}) killed: {syndrome}, pc {pc:#x}");
@@ -149,9 +151,5 @@ pub fn run(limit: u64) {
         // The lowest number goes first.
         s.current = MAX_THREADS - 1;
     });
-    let frame = next_frame();
-    if !frame.is_null() {
-        // SAFETY: the frame is the one just chosen, and its address space is in place.
-        unsafe { trap::enter_user(frame) };
-    }
+    trap::run_threads();
 }

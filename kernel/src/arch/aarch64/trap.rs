@@ -75,13 +75,15 @@ unsafe extern "C" {
     fn enter_user_asm(frame: *mut TrapFrame);
 }
 
-/// Runs programs, beginning with the one that `frame` belongs to, until the scheduler has none left.
-///
-/// # Safety
-/// `frame` must be the current thread's, and its address space the current one.
-pub unsafe fn enter_user(frame: *mut TrapFrame) {
+/// Runs threads until the scheduler has none left.
+pub fn run_threads() {
+    let frame = scheduler::next_frame();
+    if frame.is_null() {
+        return;
+    }
     RUNNING_PROGRAM.store(true, Relaxed);
-    // SAFETY: the caller's promise. The frame is a valid EL0 context, for nobody else writes pc and pstate.
+    // SAFETY: the frame is the chosen thread's, its address space is in place, and its state is EL0's: `TrapFrame::new`
+    // made it so, and since then only the processor has written it.
     unsafe { enter_user_asm(frame) };
     RUNNING_PROGRAM.store(false, Relaxed);
 }
