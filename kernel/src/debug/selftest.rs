@@ -219,7 +219,7 @@ fn interrupts(o: &mut Outcome) {
         }
     });
     let passed = timer::ticks() - ticks;
-    o.check("timer: it ticks while the kernel works", (2..=4).contains(&passed));
+    o.check("timer: it ticks while the kernel works", (1..=4).contains(&passed));
     while !timer::is_due() {
         cpu::spin(1000);
     }
@@ -241,7 +241,7 @@ fn firmware(o: &mut Outcome) {
 
 fn start(name: &'static str, image: &[u8], argument: u64) -> Option<usize> {
     match program::load(name, image, argument) {
-        Ok(thread) => scheduler::add(thread).ok(),
+        Ok(thread) => scheduler::add(thread),
         Err(error) => {
             kprintln!("[kernel] loading {name}: {error:?}");
             None
