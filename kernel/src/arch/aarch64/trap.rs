@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use kaal_paging::Half;
 use kaal_syndrome::{Syndrome, class};
 
-/// Everything of an interrupted context. vectors.S knows the offsets.
+/// Everything of an interrupted context. vectors.S saves some fields in pairs, so they must stay neighbours.
 #[derive(Clone)]
 #[repr(C, align(16))]
 pub struct TrapFrame {
@@ -26,13 +26,15 @@ pub struct TrapFrame {
     pub thread_pointer: u64,
     /// Which of the sixteen vectors; 16 for a kernel stack overflow.
     pub vector: u64,
-    record: [u64; 2],
+    /// X29 and `pc` once more: a frame record, for backtraces through the exception.
+    pub record: [u64; 2],
 }
 
-const _: () = assert!(size_of::<TrapFrame>() == 320);
-const _: () = assert!(core::mem::offset_of!(TrapFrame, pc) == 256);
+// The stack pointer is a multiple of 16 whenever it is used.
+const _: () = assert!(size_of::<TrapFrame>().is_multiple_of(16));
 
-mod vector {
+/// Numbers of the vectors, and of the overflow that is found in one of them.
+pub mod vector {
     pub const KERNEL_SYNC: u64 = 4;
     pub const KERNEL_IRQ: u64 = 5;
     pub const USER_SYNC: u64 = 8;
