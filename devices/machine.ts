@@ -65,6 +65,8 @@ export type RunEnd =
   | 'idle'
   /** The processor waits, and no timer will wake it: only input can. */
   | 'asleep'
+  /** {@link Machine.pause} was called. */
+  | 'paused'
   | 'power-off'
   /** The guest has asked for a reset: {@link Machine.restart} goes on. */
   | 'reset'
@@ -95,6 +97,7 @@ export class Machine {
   /** Whether nothing but instructions has happened since the last one: only then may input be delivered. */
   private fresh = true
   private executing = false
+  private pausing = false
   /** The position and budget of the processor's current run. */
   private runStart = 0
   private runBudget = 0
@@ -182,6 +185,10 @@ export class Machine {
         return 'interrupt'
       }
       if (this.icount >= limit) return 'limit'
+      if (this.pausing) {
+        this.pausing = false
+        return 'paused'
+      }
       if (cpu.waiting) return this.nextDeadline() === Infinity ? 'asleep' : 'idle'
       const untilDeadline = Math.ceil((this.nextDeadline() - this.now()) / 2 ** this.config.icountShift)
       const untilInput = Math.max(this.door.next - this.icount, 1)
@@ -189,9 +196,20 @@ export class Machine {
     }
   }
 
+  /** Makes {@link run} return at the next boundary. */
+  pause(): void {
+    this.pausing = true
+    this.cpu.stop()
+  }
+
+  /** How much time {@link skipIdle} would skip, in virtual nanoseconds. */
+  idleNanoseconds(): number {
+    return this.nextDeadline() - this.now()
+  }
+
   /** Moves time to the next timer's deadline, after {@link run} has returned 'idle'. */
   skipIdle(): void {
-    const skip = this.nextDeadline() - this.now()
+    const skip = this.idleNanoseconds()
     const { skipped } = this.state
     const total = skipped[0] + skipped[1] * TWO_32 + skip
     skipped[0] = total % TWO_32
@@ -299,12 +317,17 @@ export class Machine {
     this.runStart = this.icount
     this.runBudget = budget
     this.executing = true
+    let done = 0
     try {
-      const left = this.cpu.run(budget)
-      this.icount += budget - left
-      this.fresh = true
+      done = budget - this.cpu.run(budget)
+    } catch (error) {
+      // An instruction that cannot be modelled has changed nothing: the position is the one before it.
+      done = this.current - this.icount
+      throw error
     } finally {
       this.executing = false
+      this.icount += done
+      this.fresh = true
     }
   }
 
