@@ -3,6 +3,7 @@
 #   --check  builds elsewhere and compares with what is there
 #   --lint   runs clippy over the kernel and its programs (needs Debian's rust-web-clippy)
 set -euo pipefail
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 target=aarch64-unknown-none-softfloat
 library=/usr/lib/rustlib/src/rust/library

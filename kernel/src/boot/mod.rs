@@ -48,7 +48,8 @@ pub const fn console() -> Pl011 {
     unsafe { Pl011::new(Mmio::new(phys::to_virtual(UART) as usize)) }
 }
 
-/// The parts of the image, as the linker script laid them out, in order and without gaps.
+/// The parts of the image, as the linker script laid them out, in order. What lies between rodata and data is plain RAM,
+/// but stays reserved: the boot map has it read-only.
 pub fn sections() -> [Section; 8] {
     unsafe extern "C" {
         static __text_start: u8;

@@ -1,6 +1,6 @@
 //! Exceptions: the trap frame, and where each kind goes.
 
-use super::{interrupt, phys, psci, uaccess};
+use super::{interrupt, psci, uaccess};
 use crate::{debug, scheduler, syscall};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use kaal_paging::Half;
@@ -204,13 +204,8 @@ pub fn stacks() -> [(u64, u64); 2] {
 /// Reads the frame record (saved x29, return address) at `address`, if that lies within a kernel stack.
 pub fn frame_record(address: u64) -> Option<(u64, u64)> {
     let inside = |&(bottom, top): &(u64, u64)| address >= bottom && address + 16 <= top;
-    // Thread frames hold records too, but a backtrace of the kernel ends before it gets there.
     if !address.is_multiple_of(8) || !stacks().iter().any(inside) {
         return None;
     }
-    let read = |a| {
-        debug_assert!(phys::to_physical(a) != a);
-        uaccess::try_read(a)
-    };
-    Some((read(address)?, read(address + 8)?))
+    Some((uaccess::try_read(address)?, uaccess::try_read(address + 8)?))
 }
