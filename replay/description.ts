@@ -35,7 +35,8 @@ export function readDescription(reader: TraceReader): MachineDescription {
   const { machine } = reader.meta
   const damaged = (what: string): TraceError => new TraceError(reader.path, 'damaged', `meta.machine: ${what}`)
   for (const [field, value] of Object.entries({ ...DEFAULT_CONFIG, snapshotInterval: 0 })) {
-    if (typeof machine[field] !== typeof value) throw damaged(`${field} is ${String(machine[field])}, not a ${typeof value}`)
+    if (typeof machine[field] !== typeof value)
+      throw damaged(`${field} is ${String(machine[field])}, not a ${typeof value}`)
   }
   const { snapshotInterval, ...rest } = machine
   const config = rest as unknown as MachineConfig

@@ -127,8 +127,10 @@ export class Replayer {
     const end = recorded.icount + recorded.count
     let replayed: Batch
     try {
-      const how = execution.run(end)
-      const ended = execution.endFor(how) ?? (recorded.ended === 'stopped' && how !== 'paused' ? 'stopped' : undefined)
+      // Only a recording that was stopped has a batch that ends for no reason of the machine's own.
+      const stopped = recorded.ended === 'stopped'
+      const how = execution.run(stopped ? end : Infinity)
+      const ended = execution.endFor(how) ?? (stopped && how !== 'paused' ? 'stopped' : undefined)
       if (ended === undefined) {
         const waits = how === 'asleep' ? 'the processor sleeps, and nothing wakes it' : 'nothing happens there'
         return this.diverged(recorded, undefined, `the trace has ${recorded.ended} at ${end}; in the replay ${waits}`)
@@ -151,7 +153,11 @@ export class Replayer {
     const last = reader.batch(reader.batchCount)
     if (!last) return { kind: 'same', instructions, finalDigest }
     const message = `all batches agree, but guest memory at the end does not: final digest ${recorded} in the trace, ${finalDigest} in the replay`
-    return { kind: 'diverged', instructions, divergence: { batch: last.n, recorded: last, replayed: undefined, message } }
+    return {
+      kind: 'diverged',
+      instructions,
+      divergence: { batch: last.n, recorded: last, replayed: undefined, message },
+    }
   }
 
   private diverged(recorded: BatchRow, replayed: Batch | undefined, what: string): Divergence {
@@ -168,8 +174,10 @@ export class Replayer {
 function describe(recorded: BatchRow, replayed: Batch): string | undefined {
   const pc = (BigInt(replayed.pcHi >>> 0) << 32n) | BigInt(replayed.pcLo >>> 0)
   const ends = `it ends after ${recorded.count} instructions (${recorded.ended}) in the trace`
-  if (recorded.count !== replayed.count || recorded.ended !== replayed.ended) return `${ends}, after ${replayed.count} (${replayed.ended}) in the replay`
-  if (recorded.pc !== pc) return `it ends at pc 0x${recorded.pc.toString(16)} in the trace, at 0x${pc.toString(16)} in the replay`
+  if (recorded.count !== replayed.count || recorded.ended !== replayed.ended)
+    return `${ends}, after ${replayed.count} (${replayed.ended}) in the replay`
+  if (recorded.pc !== pc)
+    return `it ends at pc 0x${recorded.pc.toString(16)} in the trace, at 0x${pc.toString(16)} in the replay`
   if (recorded.digestLo === replayed.digestLo && recorded.digestHi === replayed.digestHi) return undefined
   return `it has the same length and pc but another digest: a register, a device or an event in it differs`
 }
