@@ -90,6 +90,16 @@ export class VirtBoard {
     for (const { device } of this.bus.regions) device.reset()
   }
 
+  /**
+   * What PSCI SYSTEM_RESET does to the devices. As in QEMU 7.2, the serial port and the real-time clock know no reset and keep their
+   * state; virtual time goes on.
+   */
+  systemReset(): void {
+    for (const { device } of this.bus.regions) if (device !== this.uart && device !== this.rtc) device.reset()
+    this.uart.restored()
+    this.rtc.restored()
+  }
+
   /** To be called after a snapshot was loaded: what is derived from state is worked out anew, every line driven. */
   restored(): void {
     this.uart.restored()

@@ -74,6 +74,21 @@ test('the RTC counts seconds of virtual time and its alarm comes whole seconds a
   expect(irq()).toBe(false)
 })
 
+test('a system reset leaves the serial port and the clock alone, as a guest sees on QEMU', () => {
+  const { board: virt } = board()
+  const { bus } = virt
+  const written: [number, number][] = [
+    [0x0900_0038, 0x155],
+    [0x0901_0008, 5],
+    [0x0903_0400, 5],
+    [0x0800_0000, 1],
+  ]
+  for (const [address, value] of written) bus.write(address, 4, value, 0)
+  virt.systemReset()
+  const after = written.map(([address]) => bus.read(address, 4) && bus.lo)
+  expect(after).toEqual([0x155, 5, 0, 0])
+})
+
 describe('fw_cfg', () => {
   const { bus } = board().board
   const select = (key: number): boolean => bus.write(0x0902_0008, 2, ((key & 0xff) << 8) | (key >> 8), 0)
