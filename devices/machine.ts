@@ -238,7 +238,7 @@ export class Machine {
 
   /** Starts anew after a reset that the guest has asked for. What was loaded is loaded again; other RAM and the time stay. */
   restart(): void {
-    this.board.reset()
+    this.board.systemReset()
     this.cpu.reset()
     this.powerOn()
     this.fresh = false
