@@ -3,7 +3,7 @@ import type { Semantics } from '../ir/semantics.js'
 import { Value } from '../ir/value.js'
 import { insn } from './instruction.js'
 import type { RegisterOperand } from './pattern.js'
-import { Add, AddWithCarry, Extend, LogicalFlags, Shift, Subtract } from './pseudocode.js'
+import { Add, AddWithCarry, conditionMask, Extend, LogicalFlags, Shift, Subtract } from './pseudocode.js'
 
 const widthOf = (sf: number) => (sf ? 'i64' : 'i32')
 
@@ -83,7 +83,8 @@ const ADD_SUB_CARRY = insn('sf:1 op:1 S:1 11010000 Rm:5 000000 Rn:5 Rd:5', 'ADC/
   },
 })
 
-const CONDITIONAL_COMPARE = insn('sf:1 op:1 1 11010010 Rm:5 cond:4 imm:1 0 Rn:5 0 nzcv:4', 'CCMN/CCMP', {
+/** The condition is an operand here: a handler for each of them would crowd the interpreter for an instruction that is not that common. */
+const CONDITIONAL_COMPARE = insn('sf:1 op:1 1 11010010 Rm:5 immcond:4 imm:1 0 Rn:5 0 nzcv:4', 'CCMN/CCMP', {
   split: { count: 2, of: (raw) => raw.imm },
   exec(c, f) {
     const operand1 = c.X(f.Rn, f.sf)
@@ -91,7 +92,7 @@ const CONDITIONAL_COMPARE = insn('sf:1 op:1 1 11010010 Rm:5 cond:4 imm:1 0 Rn:5 
     const { flags } = f.op ? Subtract(operand1, operand2) : Add(operand1, operand2)
     const otherwise = c.operand('i32', (raw) => raw.nzcv)
     c.if(
-      c.ConditionHolds(f.cond),
+      c.ConditionHoldsIn(c.operand('i32', (raw) => conditionMask(raw.immcond))),
       () => c.setFlags(flags),
       () => c.setNZCV(otherwise),
     )
