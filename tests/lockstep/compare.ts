@@ -64,18 +64,31 @@ export async function compare(guest: Guest, makeSubject: SubjectFactory, options
   return { ...outcome, total: reference.total, uartDifference, uart: reference.uart, ended: reference.ended }
 }
 
-async function compareWith(reference: HashRun, subject: Subject, guest: Guest, makeSubject: SubjectFactory, options: CompareOptions) {
+async function compareWith(
+  reference: HashRun,
+  subject: Subject,
+  guest: Guest,
+  makeSubject: SubjectFactory,
+  options: CompareOptions,
+) {
   const hash = new RunHash()
   const compared = follow(subject, hash, reference.checkpoints, options.progress)
   const result = { compared: compared.count, checkpoints: compared.agreed, hash: hash.value }
   const reached = compared.count === reference.total
   // A run cut at a limit leaves the machine running; one that powered off must have ended here too.
-  if (compared.same && reached && (!subject.running || options.stop !== undefined || !reference.ended)) return { ...result, difference: undefined }
+  if (compared.same && reached && (!subject.running || options.stop !== undefined || !reference.ended))
+    return { ...result, difference: undefined }
   return { ...result, difference: await narrow(guest, makeSubject, compared.count, options) }
 }
 
 /** Runs to the last checkpoint, or the first that does not agree. */
-function follow(subject: Subject, hash: RunHash, checkpoints: readonly Checkpoint[], progress?: (count: number) => void, seen?: (count: number, subject: Subject) => void) {
+function follow(
+  subject: Subject,
+  hash: RunHash,
+  checkpoints: readonly Checkpoint[],
+  progress?: (count: number) => void,
+  seen?: (count: number, subject: Subject) => void,
+) {
   let count = 0
   let agreed = 0
   for (const checkpoint of checkpoints) {
@@ -93,7 +106,12 @@ function follow(subject: Subject, hash: RunHash, checkpoints: readonly Checkpoin
 }
 
 /** Repeats both runs up to instruction `end` with finer checkpoints, then looks at every register of the window that differs. */
-async function narrow(guest: Guest, makeSubject: SubjectFactory, end: number, options: CompareOptions): Promise<Difference | undefined> {
+async function narrow(
+  guest: Guest,
+  makeSubject: SubjectFactory,
+  end: number,
+  options: CompareOptions,
+): Promise<Difference | undefined> {
   const fine = await hashRun(guest, FINE, { ...options, stop: end + 1 })
   const subject = await makeSubject(guest)
   const recent: StateRecord[] = []
@@ -117,7 +135,13 @@ async function narrow(guest: Guest, makeSubject: SubjectFactory, end: number, op
 /** The state of a subject, copied. */
 export function recordOf(count: number, subject: Subject): StateRecord {
   const { pcLo, pcHi, pstate } = subject.registers
-  return { count, pc: join(pcLo, pcHi), pstate: (pstate & PSTATE_MASK) >>> 0, opcode: undefined, x: registersOf(subject.registers) }
+  return {
+    count,
+    pc: join(pcLo, pcHi),
+    pstate: (pstate & PSTATE_MASK) >>> 0,
+    opcode: undefined,
+    x: registersOf(subject.registers),
+  }
 }
 
 function registersOf({ words, base }: Registers): bigint[] {
@@ -155,7 +179,8 @@ export function describe(difference: Difference, disassemble: (opcode: number, p
       if (value !== qemu.x[i]) lines.push(`  ${nameOf(i).padEnd(4)} QEMU ${hex(qemu.x[i], 16)}  kaal ${hex(value, 16)}`)
     })
   }
-  if (previous) lines.push(`  registers before it: ${previous.x.map((value, i) => `${nameOf(i)}=${value.toString(16)}`).join(' ')}`)
+  if (previous)
+    lines.push(`  registers before it: ${previous.x.map((value, i) => `${nameOf(i)}=${value.toString(16)}`).join(' ')}`)
   return lines.join('\n')
 }
 

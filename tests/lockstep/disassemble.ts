@@ -14,7 +14,11 @@ export function disassemble(opcode: number, pc: bigint): string {
     writeFileSync(file, bytes)
     const address = `--adjust-vma=0x${BigInt.asUintN(64, pc).toString(16)}`
     const options: ExecFileSyncOptionsWithStringEncoding = { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }
-    const text = execFileSync('aarch64-linux-gnu-objdump', ['-D', '-b', 'binary', '-m', 'aarch64', address, file], options)
+    const text = execFileSync(
+      'aarch64-linux-gnu-objdump',
+      ['-D', '-b', 'binary', '-m', 'aarch64', address, file],
+      options,
+    )
     const words = text.trimEnd().split('\n').at(-1)?.split('\t') ?? []
     return words.slice(2).join(' ').trim()
   } catch {

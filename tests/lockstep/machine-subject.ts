@@ -92,6 +92,19 @@ export class MachineSubject implements Subject {
     return true
   }
 
+  /** Runs on without looking at registers until the machine stops. */
+  runToEnd(): void {
+    const { machine } = this
+    for (;;) {
+      const end = machine.run(Number.MAX_SAFE_INTEGER)
+      if (end === 'power-off' || end === 'reset' || end === 'asleep') {
+        this.running = this.stopped(end)
+        return
+      }
+      if (end === 'idle') machine.skipIdle()
+    }
+  }
+
   uart(): Uint8Array {
     return Uint8Array.from(this.sent)
   }

@@ -49,14 +49,21 @@ export function buildPlugin(): string {
   if (!version.startsWith('7.2.')) throw new QemuError(`${QEMU} is version ${version}; the comparison needs 7.2`)
   const root = projectRoot()
   const source = join(root, PLUGIN_SOURCE)
-  const key = createHash('sha256').update(readFileSync(source)).update(PLUGIN_ARGUMENTS.join(' ')).digest('hex').slice(0, 16)
+  const key = createHash('sha256')
+    .update(readFileSync(source))
+    .update(PLUGIN_ARGUMENTS.join(' '))
+    .digest('hex')
+    .slice(0, 16)
   const cache = join(root, '.build', 'lockstep')
   const plugin = join(cache, `registers-${key}.so`)
   if (existsSync(plugin)) return plugin
   mkdirSync(cache, { recursive: true })
   const partial = `${plugin}.${process.pid}`
   try {
-    execFileSync('gcc', [...PLUGIN_ARGUMENTS, '-o', partial, source], { stdio: ['ignore', 'ignore', 'pipe'], encoding: 'utf8' })
+    execFileSync('gcc', [...PLUGIN_ARGUMENTS, '-o', partial, source], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      encoding: 'utf8',
+    })
   } catch (error) {
     throw new QemuError(`gcc cannot build ${source}: ${String((error as { stderr?: string }).stderr ?? error).trim()}`)
   }
@@ -156,7 +163,12 @@ async function withPlugin<T>(
   try {
     const out = join(folder, 'out')
     const stop = limits.stop === undefined ? '' : `,stop=${limits.stop}`
-    const commandLine = [...qemuArguments(guest), '-singlestep', '-plugin', `${plugin},out=${out},${pluginArguments}${stop}`]
+    const commandLine = [
+      ...qemuArguments(guest),
+      '-singlestep',
+      '-plugin',
+      `${plugin},out=${out},${pluginArguments}${stop}`,
+    ]
     const result = await run(commandLine, limits.seconds, limits.input)
     const lines = createInterface({ input: createReadStream(out), crlfDelay: Infinity })
     return await read(lines, result)

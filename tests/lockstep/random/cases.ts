@@ -67,7 +67,7 @@ function dataAddress({ random, setting }: CaseContext): bigint {
   const address = BigInt(DATA + page * PAGE + offset)
   const kind = random.below(16)
   if (!setting.mmu) {
-    if (kind === 0) return BigInt(HOLE + random.below(PAGE))
+    if (kind === 0) return BigInt(HOLE + 64 * random.below(PAGE / 64))
     if (kind === 1) return (1n << BigInt(40 + random.below(24))) | address
     return address
   }
@@ -76,12 +76,16 @@ function dataAddress({ random, setting }: CaseContext): bigint {
   if (kind === 1) return address + 0x20_0000n
   if (kind === 2) return address + 0x60_0000n
   if (kind === 3) return address + 0x8000_0000n
-  if (kind === 4) return random.value()
+  if (kind === 4) return awayFromNothing(random.value())
   if (kind === 5) return address | (BigInt(random.u32() & 0xff) << 56n)
   if (kind === 6) return (address | upper) ^ (BigInt(random.u32() & 0xff) << 56n)
   if (kind === 7) return BigInt(HOLE) + BigInt(offset)
   return address
 }
+
+/** Aligned, if it lies in the gigabyte that maps empty physical memory too. */
+const awayFromNothing = (address: bigint): bigint =>
+  ((address >> 30n) & 0x3ffffn) % 512n === 3n ? address & ~63n : address
 
 /** Set-up, the word, and NOPs are added by the caller. */
 const plain: Builder = (_context, row, fields) => [encodeRow(row, fields)]
@@ -100,7 +104,8 @@ const pair: Builder = (context, row, fields) => {
 const immediate9: Builder = (context, row, fields) =>
   based(context, row, fields, fields.idx === 1 ? 0n : BigInt(signed(fields.imm9, 9)))
 
-const unsignedOffset: Builder = (context, row, fields) => based(context, row, fields, BigInt(fields.imm12) << BigInt(fields.size))
+const unsignedOffset: Builder = (context, row, fields) =>
+  based(context, row, fields, BigInt(fields.imm12) << BigInt(fields.size))
 
 /** The value that an extended register has (Arm ARM, ExtendReg). */
 function extended(value: bigint, option: number): bigint {
@@ -122,8 +127,10 @@ const registerOffset: Builder = (context, row, fields) => {
 
 /** Store-exclusives mostly follow the load that opens the monitor. */
 const exclusive: Builder = (context, row, fields) => {
-  const access = based(context, row, fields, 0n)
-  if (!access || fields.L !== 0 || fields.o2 !== 0 || context.random.chance(0.3)) return access
+  const target = dataAddress(context)
+  if (target === mask64(-1n)) return undefined
+  const access = [...setRegister(fields.Rn, target), encodeRow(row, fields)]
+  if (fields.L !== 0 || fields.o2 !== 0 || context.random.chance(0.3)) return access
   const word = access[access.length - 1]
   // Its own registers are free to collide with the store's, but for the base.
   const load = encodeRow(row, { ...fields, L: 1, Rs: 31, Rt: (fields.Rn + 1) % 31, Rt2: (fields.Rn + 2) % 31 })
@@ -157,7 +164,10 @@ const immediateBranch =
   }
 
 /** TPIDR_EL0 = the next slot, for a case that leaves the cases. */
-const resumeBehind = ({ address }: CaseContext): number[] => [...a.moveImmediate(19, BigInt(address + SLOT_BYTES)), a.msr(System.TPIDR_EL0, 19)]
+const resumeBehind = ({ address }: CaseContext): number[] => [
+  ...a.moveImmediate(19, BigInt(address + SLOT_BYTES)),
+  a.msr(System.TPIDR_EL0, 19),
+]
 
 /** Registers that a compare-and-branch tests: as they are, or zero, or a single bit. */
 const testedRegister = ({ random }: CaseContext, fields: Fields): number[] => {
@@ -171,7 +181,8 @@ const registerBranch: Builder = (context, row, fields) => {
   if (fields.Rn === 31) return undefined
   if (random.chance(0.25)) {
     const misaligned = BigInt(context.address + 4 * random.below(16)) | BigInt(1 + random.below(3))
-    const nothing = setting.mmu ? random.pick([dataAddress(context) | 1n, BigInt(HOLE), 0x8000_0000n, 0x0001_0000_0000_0000n, 0xffff_0000_0000_0000n]) : random.pick([BigInt(HOLE), 1n << 41n, misaligned]) // prettier-ignore
+    const unmapped = [5, 6, 8].map((page) => BigInt(DATA + page * PAGE))
+    const nothing = random.pick(setting.mmu ? [...unmapped, BigInt(HOLE), 0x8000_0000n, 0x0001_0000_0000_0000n, 0xffff_0000_0000_0000n] : [BigInt(HOLE), 1n << 41n]) // prettier-ignore
     const target = random.chance(0.5) ? misaligned : nothing
     if (fields.Rn === 19) return undefined
     return [...resumeBehind(context), ...setRegister(fields.Rn, target), encodeRow(row, fields)]
@@ -195,27 +206,48 @@ const exceptionReturn: Builder = (context, row, fields) => {
   const program = [
     ...a.moveImmediate(19, flags | illegal | daif | BigInt(mode)),
     a.msr(System.SPSR_EL1, 19),
-    ...a.moveImmediate(19, BigInt(context.address + 4 * (SLOT_WORDS - 2)) | (random.chance(0.1) ? 2n : 0n)),
+    ...a.moveImmediate(19, BigInt(context.address + 4 * (SLOT_WORDS - 3)) | (random.chance(0.1) ? 2n : 0n)),
     a.msr(System.ELR_EL1, 19),
     ...resumeBehind(context),
     word,
   ]
-  if (program.length > SLOT_WORDS - 2) return undefined
-  while (program.length < SLOT_WORDS - 2) program.push(a.NOP)
+  // The SVC is not the last word, as it returns behind itself.
+  if (program.length > SLOT_WORDS - 3) return undefined
+  while (program.length < SLOT_WORDS - 3) program.push(a.NOP)
   return [...program, a.addImmediate(19, 31, 0), a.svc(random.below(0xffff) & ~1)]
 }
 
 /** PSCI functions that only answer: versions, features, and numbers that mean nothing. */
-const HARMLESS_CALLS = [0x8400_0000n, 0x8400_0006n, 0x8400_000an, 0x8400_0004n, 0xc400_0004n, 0x8400_00ffn, 0n, 0xffff_ffffn]
+const HARMLESS_CALLS = [
+  0x8400_0000n,
+  0x8400_0006n,
+  0x8400_000an,
+  0x8400_0004n,
+  0xc400_0004n,
+  0x8400_00ffn,
+  0n,
+  0xffff_ffffn,
+]
 
 const exceptionCall: Builder = ({ random }, row, fields) => {
   if (fields.opc === 0 && fields.LL === 1 && fields.imm16 === END_CALL) return undefined
   const call = random.pick(HARMLESS_CALLS)
   const argument = random.pick([0x8400_0000n, 0x8400_0008n, 0xc400_0003n, 1n, 0n])
-  return [...a.moveImmediate(0, call), ...a.moveImmediate(1, argument), ...a.moveImmediate(2, 0n), encodeRow(row, fields)]
+  return [
+    ...a.moveImmediate(0, call),
+    ...a.moveImmediate(1, argument),
+    ...a.moveImmediate(2, 0n),
+    encodeRow(row, fields),
+  ]
 }
 
-const hint: Builder = (_context, row, fields) => (fields.CRm === 0 && fields.op2 === 3 ? undefined : [encodeRow(row, fields)])
+const hint: Builder = (_context, row, fields) =>
+  fields.CRm === 0 && fields.op2 === 3 ? undefined : [encodeRow(row, fields)]
+
+const UMA = 1 << 9
+
+const moveImmediate: Builder = ({ setting }, row, fields) =>
+  setting.el === 0 && (setting.sctlr & UMA) === 0 && fields.op1 === 3 ? undefined : [encodeRow(row, fields)]
 
 const systemInstruction: Builder = (context, row, fields) => {
   const { random, setting } = context
@@ -226,10 +258,14 @@ const systemInstruction: Builder = (context, row, fields) => {
   }
   // DC ZVA of address 0 would reach the flash.
   if (chosen.Rt === 31 && !setting.mmu) return undefined
-  return [...setRegister(chosen.Rt, dataAddress(context), false), encodeRow(row, chosen)]
+  // What an address translation has found stands in PAR_EL1.
+  const outcome =
+    chosen.CRn === 7 && chosen.CRm === 8 && setting.el === 1 ? [a.mrs(random.below(31), System.PAR_EL1)] : []
+  return [...setRegister(chosen.Rt, dataAddress(context), false), encodeRow(row, chosen), ...outcome]
 }
 
-const named = (rules: readonly { register: RegExp }[], name: string): boolean => rules.some(({ register }) => register.test(name))
+const named = (rules: readonly { register: RegExp }[], name: string): boolean =>
+  rules.some(({ register }) => register.test(name))
 
 const moveSystemRegister: Builder = (context, row, fields) => {
   const { random } = context
@@ -237,7 +273,13 @@ const moveSystemRegister: Builder = (context, row, fields) => {
   const register = random.chance(0.8) ? random.pick(systemRegisters) : undefined
   if (register) {
     const { key } = register
-    Object.assign(chosen, { o0: key >> 14, op1: (key >> 11) & 7, CRn: (key >> 7) & 15, CRm: (key >> 3) & 15, op2: key & 7 })
+    Object.assign(chosen, {
+      o0: key >> 14,
+      op1: (key >> 11) & 7,
+      CRn: (key >> 7) & 15,
+      CRm: (key >> 3) & 15,
+      op2: key & 7,
+    })
   }
   const name = registerName(chosen)
   const word = encodeRow(row, chosen)
@@ -245,7 +287,8 @@ const moveSystemRegister: Builder = (context, row, fields) => {
   if (chosen.L) return [word]
   const values = random.chance(0.5) ? setRegister(chosen.Rt, random.value(), false) : []
   // What has been written is read again.
-  const read = name === undefined ? [] : [encodeRow(row, { ...chosen, L: 1, Rt: random.below(31) })]
+  const read =
+    name === undefined || named(excludedReads, name) ? [] : [encodeRow(row, { ...chosen, L: 1, Rt: random.below(31) })]
   return [...values, word, ...read]
 }
 
@@ -275,6 +318,7 @@ const builders: ReadonlyMap<string, Builder> = new Map([
   ['ERET', exceptionReturn],
   ['SVC/HVC/SMC/BRK/HLT', exceptionCall],
   ['HINT', hint],
+  ['MSR (immediate)', moveImmediate],
   ['SYS/SYSL', systemInstruction],
   ['MRS/MSR (register)', moveSystemRegister],
 ])
@@ -302,10 +346,12 @@ export function randomCase(context: CaseContext, row: Instruction): Case {
 export function undefinedCase({ random }: CaseContext): Case {
   for (;;) {
     const word = random.chance(0.7) ? random.u32() : nearMiss(random)
-    if (decode(word) !== undefined) continue
+    if (decode(word) !== undefined || isEretWithRegister(word)) continue
     return { words: [word], word, row: NO_ROW }
   }
 }
+
+const isEretWithRegister = (word: number): boolean => (word & 0xfffffc1f) >>> 0 === 0xd69f0000
 
 /** A word one or two bits away from a row. */
 function nearMiss(random: Random): number {

@@ -43,7 +43,10 @@ export function randomGuest(seed: number, number: number, cases: number): Random
   const slots: number[][] = []
   const counts = new Map<string, number>()
   const placed = new Map<number, Case>()
-  const pad = (words: readonly number[]): number[] => [...words, ...Array.from({ length: SLOT_WORDS - words.length }, () => a.NOP)]
+  const pad = (words: readonly number[]): number[] => [
+    ...words,
+    ...Array.from({ length: SLOT_WORDS - words.length }, () => a.NOP),
+  ]
   for (let i = 0; i < cases; i++) {
     if (i % RELOAD_EVERY === 0) {
       const words = reload(CASES + slots.length * SLOT_BYTES, poolAddress(slotCount) + 8 * pools.length)
@@ -53,7 +56,9 @@ export function randomGuest(seed: number, number: number, cases: number): Random
     }
     const context = { random, setting, address: CASES + slots.length * SLOT_BYTES }
     // Rows take turns, so that each gets its share.
-    const made = random.chance(UNDEFINED_SHARE) ? undefinedCase(context) : randomCase(context, instructions[(i + number) % instructions.length])
+    const made = random.chance(UNDEFINED_SHARE)
+      ? undefinedCase(context)
+      : randomCase(context, instructions[(i + number) % instructions.length])
     counts.set(made.row, (counts.get(made.row) ?? 0) + 1)
     placed.set(slots.length, made)
     slots.push(pad(made.words))

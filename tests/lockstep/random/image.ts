@@ -49,7 +49,14 @@ const SCTLR_FREE = [1, 2, 3, 4, 9, 12, 14, 15, 16, 18, 26]
 export function randomSetting(random: Random, number: number): Setting {
   let sctlr = SCTLR_RESERVED
   for (const bit of SCTLR_FREE) if (random.chance(bit === 1 ? 0.2 : 0.5)) sctlr |= 1 << bit
-  return { el: number & 1 ? 0 : 1, mmu: (number & 2) !== 0, sctlr: sctlr >>> 0, tsz: random.chance(0.5) ? 16 : 25, tbi: random.below(4), cntkctl: random.below(4) | (random.below(4) << 8) }
+  return {
+    el: number & 1 ? 0 : 1,
+    mmu: (number & 2) !== 0,
+    sctlr: sctlr >>> 0,
+    tsz: random.chance(0.5) ? 16 : 25,
+    tbi: random.below(4),
+    cntkctl: random.below(4) | (random.below(4) << 8),
+  }
 }
 
 // Descriptor fields (Arm ARM DDI 0487, D8.3).
@@ -112,7 +119,12 @@ class Memory {
  * @param slots the cases, each {@link SLOT_WORDS} words; they may be read from behind as data.
  * @param pools 64-bit values, standing right behind the cases and the closing slot.
  */
-export function buildImage(setting: Setting, slots: readonly (readonly number[])[], pools: readonly bigint[], random: Random): Uint8Array {
+export function buildImage(
+  setting: Setting,
+  slots: readonly (readonly number[])[],
+  pools: readonly bigint[],
+  random: Random,
+): Uint8Array {
   const memory = new Memory()
   const closing = CASES + slots.length * SLOT_BYTES
   memory.words(BASE, startUp(setting))
@@ -170,7 +182,14 @@ function handler(memory: Memory, caseBytes: number): void {
   code.push(a.ldrLiteral(25, literal(8)))
   code.push(a.cmp(24, 25), a.bCond(2, 4), a.keepFrom(22, 22, 6), a.addImmediate(22, 22, SLOT_BYTES), a.b(2))
   code.push(a.mrs(22, System.TPIDR_EL0))
-  code.push(a.msr(System.ELR_EL1, 22), a.keepFlags(24, 23), a.mrs(25, System.TPIDR_EL1), a.orr(24, 24, 25), a.msr(System.SPSR_EL1, 24), a.ERET)
+  code.push(
+    a.msr(System.ELR_EL1, 22),
+    a.keepFlags(24, 23),
+    a.mrs(25, System.TPIDR_EL1),
+    a.orr(24, 24, 25),
+    a.msr(System.SPSR_EL1, 24),
+    a.ERET,
+  )
   memory.words(HANDLER, code)
   memory.long(HANDLER + 0x100, BigInt(CASES))
   memory.long(HANDLER + 0x108, BigInt(caseBytes))
@@ -196,7 +215,8 @@ function tables(memory: Memory, codeEnd: number): void {
     entry(code, (address >>> 12) & 511, BigInt(address) | PAGE_OR_TABLE | USUAL | AP_USER | AP_READ_ONLY)
   }
   // The tables themselves, for the kernel.
-  for (let i = 0; i < 5; i++) entry(code, (TABLES >>> 12 & 511) + i, BigInt(TABLES + i * PAGE) | PAGE_OR_TABLE | USUAL | AP_READ_ONLY)
+  for (let i = 0; i < 5; i++)
+    entry(code, ((TABLES >>> 12) & 511) + i, BigInt(TABLES + i * PAGE) | PAGE_OR_TABLE | USUAL | AP_READ_ONLY)
   for (let page = 0; page < DATA_PAGES; page++) {
     const contiguous = page >= 16 && page < 32 ? CONTIGUOUS : 0n
     const attributes = page < DATA_ATTRIBUTES.length ? DATA_ATTRIBUTES[page] : USUAL | AP_USER | contiguous
