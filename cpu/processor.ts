@@ -128,9 +128,14 @@ export class Processor {
     this.restored()
   }
 
-  /** To be called when the state in memory has been replaced as a whole: caches of it are made anew. */
+  /** To be called when state and RAM have been replaced as a whole: everything cached from them is made anew. */
   restored(): void {
     this.codePages.clear()
+    this.stateReplaced()
+  }
+
+  /** To be called when the state has been replaced, RAM being as it was or changed with `changedFromOutside`. */
+  stateReplaced(): void {
     this.mmu.fast.flushAll()
     this.u32[Cell.REGIME >>> 2] = regimeAddress(this.u32[EL])
     this.u32[STOP] = 0

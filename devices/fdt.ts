@@ -30,7 +30,7 @@ export class FdtError extends Error {
 /** A property value: cells (32-bit big-endian numbers), one string or several, bytes, or nothing. */
 export type FdtValue = readonly number[] | string | readonly string[] | Uint8Array | undefined
 
-const aligned = (bytes: number): number => (bytes + 3) & ~3
+const aligned = (bytes: number): number => Math.ceil(bytes / 4) * 4
 
 /** One node of a tree; the methods return what chains well. */
 export class FdtNode {
@@ -227,6 +227,7 @@ export class Fdt {
       } else if (token !== NOP) throw new FdtError(`it has an unknown token ${token} at offset ${at}`)
       if (depth <= 0 && (token !== END_NODE || depth < 0)) throw new FdtError('its nodes do not nest')
       at = this.after(token, at)
+      if (at > end) throw new FdtError('its structure block is cut short')
     }
     if (depth !== 0 || this.nodes.length === 0) throw new FdtError('its nodes do not nest')
   }

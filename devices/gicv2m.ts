@@ -17,15 +17,15 @@ export class GicV2m implements MmioDevice {
     this.lines = lines
   }
 
-  /** QEMU answers only whole words. */
+  /** As in QEMU, reads answer whole words only. */
   read(offset: number, size: 1 | 2 | 4): number {
     if (size !== 4) return 0
     if (offset === 0x008) return V2M_FIRST_INTID * 2 ** 16 + V2M_INTIDS // MSI_TYPER
     return offset === 0xfcc ? 0x0510_0000 : 0 // MSI_IIDR
   }
 
-  write(offset: number, _size: 1 | 2 | 4, value: number): void {
-    if (offset !== 0x040) return // MSI_SETSPI_NS
+  write(offset: number, size: 1 | 2 | 4, value: number): void {
+    if (offset !== 0x040 || size === 1) return // MSI_SETSPI_NS, for halves and words only
     const line = this.lines[(value & 0x3ff) - V2M_FIRST_INTID]
     if (!line) return
     line(true)

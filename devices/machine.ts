@@ -5,26 +5,19 @@
  * {@link InputDoor}, at instruction boundaries; what happens is told to {@link MachineEvents}.
  */
 import type { AccessSize, Board } from '../cpu/board.js'
-import { MachineMemory, RAM_PHYSICAL } from '../cpu/machine-memory.js'
+import { MachineMemory, STATE_BASE } from '../cpu/machine-memory.js'
 import { Processor } from '../cpu/processor.js'
 import { type BlockImage, type BlockView, stateBlock, u32, u32s } from '../cpu/state-block.js'
 import { registerAddress } from '../cpu/state.js'
 import { StateHash } from '../cpu/wasm/state-hash.js'
-import { Bus } from './bus.js'
 import type { MachineConfig } from './config.js'
 import type { Clock, Line } from './device.js'
-import { GenericTimers, TIMER_INTIDS } from './generic-timer.js'
-import { FIRST_SPI, GicV2 } from './gicv2.js'
+import { GenericTimers } from './generic-timer.js'
 import { type BootFiles, type BootPlan, loadBoot, planBoot } from './loader/boot.js'
-import { Pl011 } from './pl011.js'
 import { type PsciHost, psciCall } from './psci.js'
+import { VirtBoard } from './virt.js'
 
 const TWO_32 = 2 ** 32
-/** Where `virt` has its devices, and the SPIs they raise. */
-const UART = { base: 0x0900_0000, size: 0x1000, spi: 1 } as const
-const GICD = { base: 0x0800_0000, size: 0x1_0000 } as const
-const GICC = { base: 0x0801_0000, size: 0x1_0000 } as const
-
 const X0 = registerAddress('x') >>> 2
 const PC = registerAddress('pc') >>> 2
 const FAR = [0, registerAddress('far_el', 1) >>> 2, registerAddress('far_el', 2) >>> 2] as const
@@ -72,9 +65,19 @@ export type RunEnd =
   | 'idle'
   /** The processor waits, and no timer will wake it: only input can. */
   | 'asleep'
+  /** {@link Machine.pause} was called. */
+  | 'paused'
   | 'power-off'
   /** The guest has asked for a reset: {@link Machine.restart} goes on. */
   | 'reset'
+
+/** A machine's state but for RAM. */
+export interface MachineCheckpoint {
+  readonly icount: number
+  readonly fresh: boolean
+  readonly state: Uint8Array
+  readonly tlb: Uint32Array
+}
 
 const NO_INPUT: InputDoor = { next: Infinity, deliver: () => {} }
 
@@ -83,9 +86,7 @@ export class Machine {
   readonly config: MachineConfig
   readonly memory: MachineMemory
   readonly cpu: Processor
-  readonly bus = new Bus()
-  readonly gic: GicV2
-  readonly uart: Pl011
+  readonly board: VirtBoard
   readonly timers: GenericTimers
   readonly boot: BootPlan
   readonly hash: StateHash
@@ -96,10 +97,12 @@ export class Machine {
   /** Whether nothing but instructions has happened since the last one: only then may input be delivered. */
   private fresh = true
   private executing = false
+  private pausing = false
   /** The position and budget of the processor's current run. */
   private runStart = 0
   private runBudget = 0
   private readonly state: BlockView<typeof fields>
+  private readonly events: MachineEvents
 
   /**
    * Builds the machine and loads its images.
@@ -116,10 +119,9 @@ export class Machine {
     })
     this.memory = new MachineMemory(config.memoryBytes)
     const clock: Clock = { now: () => this.now() }
-    const board = new VirtBoard(this)
     this.cpu = new Processor(
       this.memory,
-      board,
+      new ProcessorBoard(this),
       {
         fault: (syndrome, target) => {
           const { u32: words } = this.memory
@@ -134,25 +136,18 @@ export class Machine {
     this.state = this.memory.place(stateBlock('machine', fields))
     const irq: Line = (level) => this.cpu.setInterruptLine('irq', level)
     const fiq: Line = (level) => this.cpu.setInterruptLine('fiq', level)
-    this.gic = new GicV2(this.memory, 1, { irq: [irq], fiq: [fiq] })
-    this.timers = new GenericTimers(
-      timerRegisters(this.memory),
+    this.board = new VirtBoard(
+      this.memory,
+      { cpus: 1, rtcBase: config.rtcBase, flash: this.boot.flash },
       clock,
-      TIMER_INTIDS.map((intid) => this.gic.line(intid, 0)),
+      { irq: [irq], fiq: [fiq] },
+      { onTransmit: (byte) => events.transmit(this.current, byte), onRoom: () => this.cpu.stop() },
     )
-    this.uart = new Pl011(this.memory, this.gic.line(FIRST_SPI + UART.spi), {
-      onTransmit: (byte) => events.transmit(this.current, byte),
-      onRoom: () => this.cpu.stop(),
-    })
-    this.bus.map(GICD.base, GICD.size, this.gic.distributor)
-    this.bus.map(GICC.base, GICC.size, this.gic.cpuInterface)
-    this.bus.map(UART.base, UART.size, this.uart)
+    this.timers = new GenericTimers(timerRegisters(this.memory), clock, this.board.timerLines(0))
     this.hash = new StateHash(this.memory)
     this.events = events
     this.powerOn()
   }
-
-  private readonly events: MachineEvents
 
   /** Virtual nanoseconds: at the end of the instruction that is executing, or at this boundary (`docs/time.md`). */
   now(): number {
@@ -175,7 +170,7 @@ export class Machine {
    * @throws {UnsupportedFeature} if the guest asks for something that is not modelled.
    */
   run(limit: number): RunEnd {
-    const { cpu, timers } = this
+    const { cpu } = this
     for (;;) {
       if (this.state.power !== Power.ON) return this.state.power === Power.OFF ? 'power-off' : 'reset'
       if (this.door.next <= this.icount && this.fresh) {
@@ -183,35 +178,59 @@ export class Machine {
         this.door.deliver(this.icount)
         return 'input'
       }
-      if (this.now() >= timers.nextDeadline()) timers.update()
+      if (this.now() >= this.nextDeadline()) this.deadlineReached()
       const pending = cpu.interruptible
       if (pending !== undefined) {
         this.takeInterrupt(pending)
         return 'interrupt'
       }
       if (this.icount >= limit) return 'limit'
-      if (cpu.waiting) return timers.nextDeadline() === Infinity ? 'asleep' : 'idle'
-      const untilDeadline = Math.ceil((timers.nextDeadline() - this.now()) / 2 ** this.config.icountShift)
+      if (this.pausing) {
+        this.pausing = false
+        return 'paused'
+      }
+      if (cpu.waiting) return this.nextDeadline() === Infinity ? 'asleep' : 'idle'
+      const untilDeadline = Math.ceil((this.nextDeadline() - this.now()) / 2 ** this.config.icountShift)
       const untilInput = Math.max(this.door.next - this.icount, 1)
       this.execute(Math.min(limit - this.icount, untilDeadline, untilInput, LONGEST_RUN))
     }
   }
 
+  /** Makes {@link run} return at the next boundary. */
+  pause(): void {
+    this.pausing = true
+    this.cpu.stop()
+  }
+
+  /** How much time {@link skipIdle} would skip, in virtual nanoseconds. */
+  idleNanoseconds(): number {
+    return this.nextDeadline() - this.now()
+  }
+
   /** Moves time to the next timer's deadline, after {@link run} has returned 'idle'. */
   skipIdle(): void {
-    const skip = this.timers.nextDeadline() - this.now()
+    const skip = this.idleNanoseconds()
     const { skipped } = this.state
     const total = skipped[0] + skipped[1] * TWO_32 + skip
     skipped[0] = total % TWO_32
     skipped[1] = Math.floor(total / TWO_32)
     this.fresh = false
+    this.deadlineReached()
+  }
+
+  /** Virtual nanoseconds at which a timer or device has something to do; Infinity if none ever will. */
+  private nextDeadline(): number {
+    return Math.min(this.timers.nextDeadline(), this.board.nextDeadline())
+  }
+
+  private deadlineReached(): void {
     this.timers.update()
+    this.board.update()
   }
 
   /** Starts anew after a reset that the guest has asked for. What was loaded is loaded again; other RAM and the time stay. */
   restart(): void {
-    this.gic.reset()
-    this.uart.reset()
+    this.board.reset()
     this.cpu.reset()
     this.powerOn()
     this.fresh = false
@@ -236,8 +255,24 @@ export class Machine {
     this.icount = icount
     this.fresh = false
     this.cpu.restored()
-    this.gic.restored()
-    this.uart.restored()
+    this.board.restored()
+    this.timers.restored()
+  }
+
+  /** The same as {@link saveState} in machine form, quick to make and to put back: for checkpoints that never leave this machine. */
+  checkpoint(): MachineCheckpoint {
+    const { memory, cpu, icount } = this
+    return { icount, fresh: this.fresh, state: memory.u8.slice(STATE_BASE, memory.stateEnd), tlb: cpu.mmu.tlb.copy() }
+  }
+
+  /** Puts back a {@link checkpoint}; the pages of RAM that differ must have been put back before, with `changedFromOutside`. */
+  restore(checkpoint: MachineCheckpoint): void {
+    this.memory.u8.set(checkpoint.state, STATE_BASE)
+    this.cpu.mmu.tlb.paste(checkpoint.tlb)
+    this.icount = checkpoint.icount
+    this.fresh = checkpoint.fresh
+    this.cpu.stateReplaced()
+    this.board.restored()
     this.timers.restored()
   }
 
@@ -282,19 +317,24 @@ export class Machine {
     this.runStart = this.icount
     this.runBudget = budget
     this.executing = true
+    let done = 0
     try {
-      const left = this.cpu.run(budget)
-      this.icount += budget - left
-      this.fresh = true
+      done = budget - this.cpu.run(budget)
+    } catch (error) {
+      // An instruction that cannot be modelled has changed nothing: the position is the one before it.
+      done = this.current - this.icount
+      throw error
     } finally {
       this.executing = false
+      this.icount += done
+      this.fresh = true
     }
   }
 
   private takeInterrupt(kind: 'irq' | 'fiq'): void {
     const { cpu, events } = this
     const { u32: words } = this.memory
-    events.interrupt(this.icount, 0, this.gic.highestPending(0), words[PC], words[PC + 1], cpu.state.el)
+    events.interrupt(this.icount, 0, this.board.gic.highestPending(0), words[PC], words[PC + 1], cpu.state.el)
     cpu.interrupt(kind)
     this.fresh = false
   }
@@ -307,7 +347,7 @@ export class Machine {
 }
 
 /** The machine as its processor sees it. */
-class VirtBoard implements Board {
+class ProcessorBoard implements Board {
   lo = 0
   hi = 0
   private readonly machine: Machine
@@ -317,7 +357,7 @@ class VirtBoard implements Board {
   }
 
   read(pa: number, size: AccessSize): boolean {
-    const { bus } = this.machine
+    const { bus } = this.machine.board
     if (!bus.read(pa, size)) return false
     this.lo = bus.lo
     this.hi = bus.hi
@@ -325,7 +365,7 @@ class VirtBoard implements Board {
   }
 
   write(pa: number, size: AccessSize, lo: number, hi: number): boolean {
-    return this.machine.bus.write(pa, size, lo, hi)
+    return this.machine.board.bus.write(pa, size, lo, hi)
   }
 
   readCounter(): void {
@@ -359,6 +399,3 @@ function timerRegisters({ u32: words }: MachineMemory) {
     voffHi: () => words[CNTVOFF + 1],
   }
 }
-
-/** Guest physical address of the first byte of RAM, for those who look at `memory.ram`. */
-export { RAM_PHYSICAL }

@@ -44,6 +44,9 @@ const fields = {
   fifoCount: u32,
 }
 
+/** UARTCR.RXE and UARTEN. */
+const LISTENING = 0x201
+
 /** What the serial port tells the host. */
 export interface SerialHost {
   /** A byte was sent. */
@@ -87,6 +90,11 @@ export class Pl011 implements MmioDevice {
   /** To be called after a snapshot was loaded: drives the interrupt line. */
   restored(): void {
     this.refresh()
+  }
+
+  /** Whether the guest has switched reception on (UARTCR.UARTEN and RXE): until then its set-up might flush what has arrived. */
+  get listening(): boolean {
+    return (this.state.cr & LISTENING) === LISTENING
   }
 
   /** How many bytes {@link receive} will take now: 0 to 16, or 0 to 1 with the FIFO disabled. */

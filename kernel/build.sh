@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
-# Builds KaaL and puts it at kernel/prebuilt/kaal.elf. With --check: builds elsewhere and compares with what is there.
+# Builds KaaL and puts it at kernel/prebuilt/kaal.elf.
+#   --check  builds elsewhere and compares with what is there
+#   --lint   runs clippy over the kernel and its programs (needs Debian's rust-web-clippy)
 set -euo pipefail
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 target=aarch64-unknown-none-softfloat
 library=/usr/lib/rustlib/src/rust/library
 out=$here/target
-check=
-case "${1:-}" in
-  '') ;;
-  --check) check=1 ;;
-  *) echo "usage: build.sh [--check]" >&2; exit 2 ;;
+mode=${1:-}
+case $mode in
+  '' | --check | --lint) ;;
+  *) echo "usage: build.sh [--check|--lint]" >&2; exit 255 ;;
 esac
 
 need=()
@@ -17,12 +19,14 @@ need=()
 [ -d $library/core ] || need+=(rust-web-src)
 [ -x /usr/bin/cargo ] || need+=(cargo-web)
 command -v aarch64-linux-gnu-ld > /dev/null || need+=(binutils-aarch64-linux-gnu)
+[ "$mode" != --lint ] || [ -x /usr/bin/cargo-clippy ] || need+=(rust-web-clippy)
 if [ ${#need[@]} -gt 0 ]; then
   sudo=$([ "$(id -u)" = 0 ] || echo sudo)
-  $sudo apt-get install -y --no-install-recommends "${need[@]}"
+  install=($sudo apt-get install -y --no-install-recommends "${need[@]}")
+  "${install[@]}" || { $sudo apt-get update && "${install[@]}"; }
 fi
 
-if [ "$check" ]; then
+if [ "$mode" = --check ]; then
   out=$(mktemp -d)
   trap 'rm -rf "$out"' EXIT
 fi
@@ -41,11 +45,14 @@ flags=(
 CARGO_ENCODED_RUSTFLAGS=$(IFS=$separator; echo "${flags[*]}")
 export CARGO_ENCODED_RUSTFLAGS
 
+common=(
+  --quiet --offline --locked --release --target $target
+  -Zbuild-std=core,compiler_builtins -Zbuild-std-features=compiler-builtins-mem
+  --config 'source.crates-io.replace-with="library"' --config "source.library.directory=\"$library/vendor\""
+)
+
 build() { # build PACKAGE LINKER-SCRIPT
-  (cd "$here" && /usr/bin/cargo rustc --quiet --offline --locked --release --target $target -p "$1" \
-    -Zbuild-std=core,compiler_builtins -Zbuild-std-features=compiler-builtins-mem \
-    --config 'source.crates-io.replace-with="library"' --config "source.library.directory=\"$library/vendor\"" \
-    -- "-Clink-arg=-T$here/$2")
+  (cd "$here" && /usr/bin/cargo rustc "${common[@]}" -p "$1" -- "-Clink-arg=-T$here/$2")
 }
 
 programs=$out/programs
@@ -54,10 +61,16 @@ for program in hello worker faulty; do
   build kaal-$program runtime/program.ld
   aarch64-linux-gnu-strip --strip-debug -o "$programs/kaal-$program" "$out/$target/release/kaal-$program"
 done
-KAAL_PROGRAMS=$programs build kaal kernel.ld
+export KAAL_PROGRAMS=$programs
+if [ "$mode" = --lint ]; then
+  cd "$here"
+  CARGO_TARGET_DIR=$out/lint /usr/bin/cargo clippy "${common[@]}" --workspace -- -D warnings
+  exit
+fi
+build kaal kernel.ld
 image=$out/$target/release/kaal
 
-if [ "$check" ]; then
+if [ "$mode" = --check ]; then
   if cmp -s "$image" "$here/prebuilt/kaal.elf"; then
     echo "kernel/prebuilt/kaal.elf is what the sources make ($(sha256sum < "$image" | cut -c1-16), $(stat -c %s "$image") bytes)"
   else

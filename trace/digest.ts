@@ -32,7 +32,7 @@ import { type ExceptionKind, type BatchEnd, type UartDirection, BATCH_ENDS, EXCE
 import { createSha256, toHex } from './platform.js'
 
 /** Kinds of event, the first word of each in the digest. Append only. */
-export const EVENT = { batch: 1, interrupt: 2, exception: 3, uart: 4, input: 5 } as const
+const EVENT = { batch: 1, interrupt: 2, exception: 3, uart: 4, input: 5 } as const
 
 const TWO_32 = 4294967296
 const END_CODE = new Map<BatchEnd, number>(BATCH_ENDS.map((end, code) => [end, code]))

@@ -1,17 +1,8 @@
 /** Reads a trace: checks it before anything is believed, then hands out its rows. */
 import { TraceError } from './errors.js'
-import { decodeMachine, decodePages, decodeState } from './msgpack.js'
-import {
-  type SqlDatabase,
-  type SqlStatement,
-  fileKind,
-  hostFailure,
-  inflate,
-  openFile,
-  readDatabase,
-  sha256,
-  toHex,
-} from './platform.js'
+import { decodePages, decodeState } from './msgpack.js'
+import { type OpenedTrace, openTrace, readMeta } from './opening.js'
+import { type SqlDatabase, type SqlStatement, hostFailure, inflate, sha256, toHex } from './platform.js'
 import {
   type BatchEnd,
   type BatchRow,
@@ -25,15 +16,13 @@ import {
   type StateImage,
   type TraceMeta,
   type UartRow,
-  APPLICATION_ID,
   BATCH_ENDS,
   EXCEPTION_KINDS,
-  FORMAT,
   IMAGE_ROLES,
   PAGE_BYTES,
 } from './rows.js'
 import { Row, bigRow } from './row.js'
-import { checkSeal, sameBytes, sealPlaceholder } from './seal.js'
+import { checkSeal, sameBytes } from './seal.js'
 
 export interface OpenOptions {
   /** Whether to read the whole file and check its seal, as anyone should who is about to believe it. By default true. */
@@ -47,15 +36,12 @@ export interface Span {
 }
 
 /** Tables in the order of events, of which rows are found by position. */
-export const EVENT_TABLES = ['batches', 'interrupts', 'exceptions', 'uart', 'inputs', 'snapshots'] as const
-export type EventTable = (typeof EVENT_TABLES)[number]
+export type EventTable = 'batches' | 'interrupts' | 'exceptions' | 'uart' | 'inputs' | 'snapshots'
 
-const HEADER_BYTES = 100
-const MAGIC = 'SQLite format 3\0'
 /** Rows read at a time. */
 const WINDOW = 4096
 /** Decoded page lists of snapshots kept at hand: stepping back asks for the same few again and again. */
-const KEPT_LISTS = 32
+const KEPT_LISTS = 128
 const STATE_LIMIT = 64 << 20
 const INPUT_COLUMNS = 'icount, source, payload'
 const BATCH_COLUMNS = 'n, icount, count, vcpu, pc, ended, digest'
@@ -78,14 +64,14 @@ export class TraceReader {
   private readonly statements = new Map<string, SqlStatement>()
   private readonly lists = new Map<number, PageRef[]>()
 
-  private constructor(path: string, file: string, database: SqlDatabase, seal: Uint8Array | undefined) {
+  private constructor(path: string, { database, file, seal }: OpenedTrace) {
     this.path = path
     this.file = file
     this.database = database
     this.seal = seal
     const { batches, end } = this.checkBatches()
     this.batchCount = batches
-    this.meta = this.readMeta(end, seal !== undefined)
+    this.meta = readMeta(path, database, end, seal !== undefined)
   }
 
   /**
@@ -97,18 +83,13 @@ export class TraceReader {
    */
   static open(path: string, options: OpenOptions = {}): TraceReader {
     return explain(path, () => {
-      const header = readHeader(path)
-      if (!header.journal) header.checkSize(path)
-      const { database, file } = readDatabase(path)
+      const trace = openTrace(path)
       try {
-        checkFormat(path, header.format, database)
-        readHeader(file).checkSize(path)
-        const seal = readSeal(path, database)
-        const wrong = seal && options.seal !== false ? checkSeal(file, seal) : undefined
+        const wrong = trace.seal && options.seal !== false ? checkSeal(trace.file, trace.seal) : undefined
         if (wrong !== undefined) throw new TraceError(path, 'damaged', wrong)
-        return new TraceReader(path, file, database, seal)
+        return new TraceReader(path, trace)
       } catch (error) {
-        database.close()
+        trace.database.close()
         throw error
       }
     })
@@ -218,7 +199,7 @@ export class TraceReader {
   }
 
   /** All pages that snapshot `n` names, by rising page number. A page not named is as it was at position 0. */
-  snapshotPages(n: number): PageRef[] {
+  snapshotPages(n: number): readonly PageRef[] {
     return this.explain(() => {
       const chain: PageRef[][] = []
       for (let at: number | undefined = n; at !== undefined;) {
@@ -387,34 +368,6 @@ export class TraceReader {
     return { batches, end: this.number('SELECT icount + count FROM batches WHERE n = ?', batches) }
   }
 
-  private readMeta(end: number, finished: boolean): TraceMeta {
-    const machine = metaValue(this.path, this.database, 'machine', 'blob')
-    let record
-    try {
-      record = decodeMachine(machine)
-    } catch (error) {
-      throw this.damaged(`meta: machine: ${(error as Error).message}`, error)
-    }
-    let digest: string | undefined
-    if (finished) {
-      const instructions = metaValue(this.path, this.database, 'instructions', 'integer')
-      if (instructions !== end)
-        throw this.damaged(`meta: instructions is ${instructions}, but the batches end at ${end}`)
-      digest = metaValue(this.path, this.database, 'final_digest', 'text')
-      if (!/^[0-9a-f]{64}$/.test(digest))
-        throw this.damaged(`meta: final_digest is ${JSON.stringify(digest)}, not 64 hexadecimal digits`)
-    }
-    return {
-      format: FORMAT,
-      kaal: metaValue(this.path, this.database, 'kaal', 'text'),
-      uuid: metaValue(this.path, this.database, 'uuid', 'text'),
-      machine: record,
-      finished,
-      instructions: end,
-      finalDigest: digest,
-    }
-  }
-
   private damaged(reason: string, cause?: unknown): TraceError {
     return new TraceError(this.path, 'damaged', reason, cause)
   }
@@ -446,7 +399,7 @@ export class Snapshot {
   }
 
   /** All pages it names, by rising page number: equal ids are equal contents. Load them with {@link load}. */
-  pages(): PageRef[] {
+  pages(): readonly PageRef[] {
     return this.reader.snapshotPages(this.n)
   }
 
@@ -472,93 +425,6 @@ function batchRow(row: Row): BatchRow {
 
 function inputRow(row: Row): InputRow {
   return { icount: row.integer('icount'), source: row.text('source'), payload: row.bytes('payload') }
-}
-
-interface Header {
-  readonly format: number
-  /** Whether a journal lies beside the file, so that its size says nothing yet. */
-  readonly journal: boolean
-  checkSize(path: string): void
-}
-
-/** Looks at a file's first bytes before SQLite does, for errors that say more than SQLite's. */
-function readHeader(path: string): Header {
-  const kind = fileKind(path)
-  if (kind === 'missing') throw new TraceError(path, 'missing', 'no such file')
-  if (kind === 'directory') throw new TraceError(path, 'access', 'is a directory, not a trace')
-  if (kind === 'other') throw new TraceError(path, 'access', 'is not a regular file')
-  const file = openFile(path, 'r')
-  const bytes = new Uint8Array(HEADER_BYTES)
-  const { size } = file
-  const got = file.read(bytes, 0)
-  file.close()
-  if (size === 0) throw new TraceError(path, 'foreign', 'empty: no trace')
-  const magic = String.fromCharCode(...bytes.subarray(0, Math.min(got, MAGIC.length)))
-  if (!MAGIC.startsWith(magic)) throw new TraceError(path, 'foreign', 'not a kaal trace: not an SQLite database')
-  if (got < HEADER_BYTES) throw new TraceError(path, 'damaged', `cut short: ${size} bytes, less than a header`)
-  const view = new DataView(bytes.buffer)
-  const id = view.getUint32(68)
-  if (id !== APPLICATION_ID) {
-    throw new TraceError(
-      path,
-      'foreign',
-      `not a kaal trace: an SQLite database with application_id ${hex(id)}, not ${hex(APPLICATION_ID)}`,
-    )
-  }
-  const pageSize = view.getUint16(16) === 1 ? 65536 : view.getUint16(16)
-  const whole = view.getUint32(28) * pageSize
-  return {
-    format: view.getUint32(60),
-    journal: fileKind(`${path}-journal`) === 'file',
-    checkSize(shown) {
-      if (size < whole) throw new TraceError(shown, 'damaged', `cut short: ${size} bytes of ${whole}`)
-    },
-  }
-}
-
-const hex = (value: number) => `0x${value.toString(16).padStart(8, '0')}`
-
-function checkFormat(path: string, format: number, database: SqlDatabase): void {
-  if (format > FORMAT) {
-    let maker = 'a newer kaal'
-    try {
-      maker = `kaal ${metaValue(path, database, 'kaal', 'text')}`
-    } catch {
-      // A newer format may have moved it.
-    }
-    throw new TraceError(path, 'newer', `made by ${maker} with format ${format}; this kaal reads up to ${FORMAT}`)
-  }
-  const inside = metaValue(path, database, 'format', 'integer')
-  if (format < 1 || inside !== format) {
-    throw new TraceError(path, 'damaged', `meta: format is ${inside}, but the header's user_version is ${format}`)
-  }
-}
-
-/** The seal of a finished trace; undefined for an unfinished one, also between the two steps of finishing it. */
-function readSeal(path: string, database: SqlDatabase): Uint8Array | undefined {
-  const finished = metaValue(path, database, 'finished', 'integer')
-  if (finished !== 0 && finished !== 1)
-    throw new TraceError(path, 'damaged', `meta: finished is ${finished}, neither 0 nor 1`)
-  const has = database.prepare("SELECT count(*) FROM meta WHERE key = 'seal'").get([])?.[0] === 1
-  if (has !== (finished === 1)) {
-    throw new TraceError(path, 'damaged', `meta: finished is ${finished}, but a seal is ${has ? 'there' : 'missing'}`)
-  }
-  if (!has) return undefined
-  const seal = metaValue(path, database, 'seal', 'blob')
-  return sameBytes(seal, sealPlaceholder(metaValue(path, database, 'uuid', 'text'))) ? undefined : seal
-}
-
-interface MetaTypes {
-  integer: number
-  text: string
-  blob: Uint8Array
-}
-
-function metaValue<T extends keyof MetaTypes>(path: string, database: SqlDatabase, key: string, type: T): MetaTypes[T] {
-  const row = database.prepare('SELECT value, typeof(value) FROM meta WHERE key = ?').get([key])
-  if (row === undefined) throw new TraceError(path, 'damaged', `meta: ${key} is missing`)
-  if (row[1] !== type) throw new TraceError(path, 'damaged', `meta: ${key} is of type ${String(row[1])}, not ${type}`)
-  return row[0] as MetaTypes[T]
 }
 
 function explain<T>(path: string, action: () => T): T {

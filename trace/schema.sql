@@ -12,7 +12,7 @@
 -- A recorder commits whole batches with all their rows. A trace whose recorder was killed is therefore a valid trace up to its
 -- last batch; meta.finished says 0 and there is no seal.
 
-PRAGMA page_size = 4096;
+PRAGMA page_size = 1024; -- small traces stay small, and pages of guest RAM deflated to a kilobyte or two waste little
 PRAGMA application_id = 0x6b61616c; -- 'kaal'
 PRAGMA user_version = 1; -- the format
 

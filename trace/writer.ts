@@ -50,6 +50,8 @@ export interface NewTrace {
 /** Rows, and bytes of payloads and pages, after which {@link TraceWriter.batch} commits by itself. */
 const COMMIT_ROWS = 1 << 16
 const COMMIT_BYTES = 8 << 20
+/** Snapshots whose page lists build on one another, at most. */
+const CHAIN = 64
 
 /**
  * A trace being recorded. Rows are given in the order in which things happen; those given since the last batch belong to the
@@ -78,9 +80,10 @@ export class TraceWriter {
   private bytes = 0
   private state: 'open' | 'closed' = 'open'
   private readonly pageIds = new Map<string, number>()
-  /** The complete page list of the last snapshot, and how much has been listed since the last complete one. */
+  /** The complete page list of the last snapshot; what has been listed, in how many snapshots, since the last complete list. */
   private readonly listed = new Map<number, number>()
   private changes = 0
+  private chain = 0
   private snapshots = 0
   /** Batches and inputs so far. */
   private ended = 0
@@ -248,9 +251,10 @@ export class TraceWriter {
         changed.push({ page: image.page, id })
       }
       this.changes += changed.length
-      // Complete lists come often enough that reading one snapshot never costs more than two complete lists.
-      const complete = this.snapshots === 0 || this.changes >= this.listed.size
-      if (complete) this.changes = 0
+      // Complete lists come often enough that reading one snapshot never costs more than two complete lists and a few rows.
+      const complete = this.chain % CHAIN === 0 || this.changes >= this.listed.size
+      if (complete) this.changes = this.chain = 0
+      this.chain++
       const list = complete ? [...this.listed].map(([page, id]) => ({ page, id })) : changed
       list.sort((a, b) => a.page - b.page)
       const base = complete ? null : this.snapshots

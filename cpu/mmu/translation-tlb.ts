@@ -133,6 +133,16 @@ export class TranslationTlb {
     }
   }
 
+  /** All entries, in machine form. */
+  copy(): Uint32Array {
+    return this.words.slice()
+  }
+
+  /** Puts back a {@link copy}. */
+  paste(words: Uint32Array): void {
+    this.words.set(words)
+  }
+
   private invalidate(which: Invalidation, matches: (pageLo: number, pageHi: number, size: number) => boolean): void {
     const { words } = this
     for (let at = 0; at < words.length; at += WORDS) {

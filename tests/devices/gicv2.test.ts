@@ -1,4 +1,4 @@
-/** The GIC against QEMU's answers (`qtest/record-gic.ts 7 5000`), and what the transcript does not show. */
+/** The GIC against QEMU's answers (`qtest/record.ts gic 7 5000`), and what the transcript does not show. */
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { MachineMemory } from '../../cpu/machine-memory.js'

@@ -18,14 +18,14 @@ export interface ChildOptions {
   readonly fileLimit?: number
 }
 
-/** Starts `main(...args)` of `module`, a path from the repository's root. */
+/** Starts `main(...args)` of the module at `module`. */
 export function startModule(
-  module: string,
+  module: URL,
   args: readonly string[],
   options: ChildOptions = {},
 ): ChildProcessByStdio<null, Readable, Readable> {
   const limit = options.fileLimit === undefined ? '' : `ulimit -f ${options.fileLimit}; `
-  const command = [process.execPath, '--input-type=module', '-e', LOADER, module, ...args]
+  const command = [process.execPath, '--input-type=module', '-e', LOADER, fileURLToPath(module), ...args]
   return spawn('/bin/sh', ['-c', `${limit}exec "$@"`, 'sh', ...command], {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],

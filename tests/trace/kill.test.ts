@@ -10,7 +10,7 @@ import { testFolder } from './folder.js'
 /** More by hand: `KAAL_KILLS=50 npx vitest run tests/trace/kill.test.ts`. */
 const KILLS = Number(process.env['KAAL_KILLS'] ?? 8)
 const folder = testFolder()
-const endless = 'tests/trace/endless.ts'
+const endless = new URL('./endless.ts', import.meta.url)
 
 /** Kills a recorder so many milliseconds after it began. @returns how many batches it had said were committed. */
 async function record(path: string, milliseconds: number): Promise<number> {

@@ -2,6 +2,7 @@
 import { DigestChain, finalDigest } from '../../trace/digest.js'
 import { sha256 } from '../../trace/platform.js'
 import { PAGE_BYTES, type PageImage, type StateImage } from '../../trace/rows.js'
+import { TraceReader } from '../../trace/reader.js'
 import { TraceWriter } from '../../trace/writer.js'
 
 export const SAMPLE_UUID = '00112233-4455-4677-8899-aabbccddeeff'
@@ -91,4 +92,17 @@ export function writeSample(path: string, batches = 12, uuid = SAMPLE_UUID): voi
   const run = new SampleRun(createSample(path, false, uuid))
   for (let i = 0; i < batches; i++) run.batch()
   run.finish()
+}
+
+/** An end for traces whose digest nobody looks at. */
+export const END = { finalDigest: 'ab'.repeat(32) }
+
+/** Opens a trace, and closes it whatever happens. */
+export function withReader<T>(path: string, use: (reader: TraceReader) => T): T {
+  const reader = TraceReader.open(path)
+  try {
+    return use(reader)
+  } finally {
+    reader.close()
+  }
 }

@@ -1,21 +1,9 @@
 // From reset to Rust: drop to EL1, clear .bss, build a coarse map, turn the MMU on, jump to the upper half.
-
-.equ    KERNEL_OFFSET,  0xffff000000000000
-.equ    HCR_RW,         1 << 31
-.equ    CPTR_EL2_RES1,  0x33ff
-.equ    SCTLR_RES1,     0x30d00800
-// M, C, SA, SA0, I, DZE, UCT, nTWE, WXN: WFI of a program traps, it counts as a yield.
-.equ    SCTLR_ON,       SCTLR_RES1 | 1 << 0 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 12 | 1 << 14 | 1 << 15 | 1 << 18 | 1 << 19
-.equ    MAIR,           0xff04
-// T0SZ = T1SZ = 16, 4 KiB granules, write-back inner-shareable walks, 16-bit ASIDs in TTBR0.
-.equ    TCR,            16 | 1 << 8 | 1 << 10 | 3 << 12 | 16 << 16 | 1 << 24 | 1 << 26 | 3 << 28 | 2 << 30 | 1 << 36
-.equ    BLOCK_DEVICE,   0x0060000000000401      // 1 GiB, nGnRE, read-write, never executed
-.equ    BLOCK_DATA,     0x0060000000000705      // 2 MiB, write-back, read-write, never executed
-.equ    BLOCK_CODE,     0x0040000000000785      // 2 MiB, write-back, read-only, executed by EL1
-.equ    RAM_BASE,       0x40000000
+// Names in braces are constants from mod.rs.
 
 .section .boot.head, "ax"
 .global _head
+.type   _head, %function
 _head:                                          // an arm64 Image header, for loaders that want one
         b       primary_entry
         .long   0
@@ -26,6 +14,7 @@ _head:                                          // an arm64 Image header, for lo
         .ascii  "ARM\x64"
         .long   0
 
+.type   primary_entry, %function
 primary_entry:
         mov     x19, x0                         // device tree, or 0
         mrs     x20, CurrentEL
@@ -37,9 +26,9 @@ primary_entry:
         b.lo    at_el1
         b.hi    park                            // EL3 is a firmware's place, not ours
 
-        mov     x0, #HCR_RW                     // EL1 is AArch64, nothing traps to EL2
+        mov     x0, #{HCR_RW}                     // EL1 is AArch64, nothing traps to EL2
         msr     hcr_el2, x0
-        mov     x0, #CPTR_EL2_RES1
+        mov     x0, #{CPTR_RES1}
         msr     cptr_el2, x0
         msr     hstr_el2, xzr
         mov     x0, #3                          // EL1 may use the physical counter and timer
@@ -50,7 +39,7 @@ primary_entry:
         msr     vpidr_el2, x0
         mrs     x0, mpidr_el1
         msr     vmpidr_el2, x0
-        ldr     w0, =SCTLR_RES1
+        ldr     w0, ={SCTLR_RES1}
         msr     sctlr_el1, x0
         mov     x0, #0x3c5                      // EL1h, everything masked
         msr     spsr_el2, x0
@@ -59,41 +48,45 @@ primary_entry:
         isb
         eret
 
+.type   at_el1, %function
 at_el1:
         msr     daifset, #15
         msr     spsel, #1
 
-        ldr     x0, =__bss_start - KERNEL_OFFSET
-        ldr     x1, =__bss_end - KERNEL_OFFSET
+        ldr     x0, =__bss_start - {KERNEL_OFFSET}
+        ldr     x1, =__bss_end - {KERNEL_OFFSET}
 1:      stp     xzr, xzr, [x0], #16
         cmp     x0, x1
         b.lo    1b
 
         // One set of tables serves both halves: the offset between them is zero below bit 48.
-        ldr     x21, =boot_tables - KERNEL_OFFSET
+        ldr     x21, =boot_tables - {KERNEL_OFFSET}
         add     x1, x21, #0x1000                // level 1
         add     x2, x21, #0x2000                // level 2: the first GiB of RAM
         orr     x3, x1, #3
         str     x3, [x21]
-        ldr     x3, =BLOCK_DEVICE
+        ldr     x3, ={BLOCK_DEVICE}
         str     x3, [x1]
         orr     x3, x2, #3
         str     x3, [x1, #8]
-        ldr     x3, =BLOCK_DATA + RAM_BASE
+        ldr     x3, ={BLOCK_DATA}
         mov     x4, #512
 1:      str     x3, [x2], #8
         add     x3, x3, #0x200000
         subs    x4, x4, #1
         b.ne    1b
         sub     x2, x2, #0x1000
-        ldr     x3, =BLOCK_CODE + IMAGE_BASE
+        ldr     x3, ={BLOCK_CODE}
         str     x3, [x2, #8]                    // 0x40200000: code and constants
 
-        ldr     x0, =MAIR
+        ldr     x0, ={MAIR}
         msr     mair_el1, x0
-        ldr     x0, =TCR
+        ldr     x0, ={TCR}
         mrs     x1, id_aa64mmfr0_el1
-        and     x1, x1, #7                      // PARange: as many physical address bits as there are
+        and     x1, x1, #15                     // PARange: as many physical address bits as there are, up to 48
+        mov     x2, #5
+        cmp     x1, x2
+        csel    x1, x1, x2, lo
         orr     x0, x0, x1, lsl #32
         msr     tcr_el1, x0
         msr     ttbr0_el1, x21
@@ -104,18 +97,20 @@ at_el1:
         ic      iallu
         dsb     sy
         isb
-        ldr     w0, =SCTLR_ON
+        ldr     w0, ={SCTLR_ON}
         msr     sctlr_el1, x0
         isb
         ldr     x0, =upper_half
         br      x0
 
+.type   park, %function
 park:   wfe
         b       park
 
 // switch_kernel_map(root): loads TTBR1_EL1. Runs in the identity map, so that no instruction is fetched through the map
 // that goes away, and no TLB ever holds entries of both.
 .global switch_kernel_map
+.type   switch_kernel_map, %function
 switch_kernel_map:
         msr     ttbr1_el1, x0
         isb
@@ -126,6 +121,7 @@ switch_kernel_map:
         .ltorg
 
 .section .text.head, "ax"
+.type   upper_half, %function
 upper_half:
         ldr     x0, =__stack_top
         mov     sp, x0

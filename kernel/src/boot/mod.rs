@@ -11,15 +11,36 @@ use crate::memory::{self, frames};
 use crate::{kprint, kprintln};
 use kaal_fdt::Fdt;
 use kaal_frames::{FRAME_SIZE, FrameAllocator, words_for};
-use kaal_paging::Rights;
+use kaal_paging::{Attributes, Rights, leaf};
 use params::{Params, Span};
 
-core::arch::global_asm!(include_str!("head.S"));
+/// SCTLR_EL1's bits that are always one, which leave MMU and caches off.
+const SCTLR_RES1: u32 = 0x30d0_0800;
+/// MMU, caches, stack alignment checks; DC ZVA and CTR_EL0 for programs, WFI of theirs trapped; writable means not
+/// executable.
+const SCTLR_ON: u32 =
+    SCTLR_RES1 | 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 12 | 1 << 14 | 1 << 15 | 1 << 18 | 1 << 19;
+/// 48-bit addresses and 4 KiB granules in both halves, tables in write-back inner-shareable memory, 16-bit ASIDs.
+const TCR: u64 = 16 | 1 << 8 | 1 << 10 | 3 << 12 | 16 << 16 | 1 << 24 | 1 << 26 | 3 << 28 | 2 << 30 | 1 << 36;
+
+core::arch::global_asm!(
+    include_str!("head.S"),
+    KERNEL_OFFSET = const phys::KERNEL_OFFSET,
+    HCR_RW = const 1u64 << 31,
+    CPTR_RES1 = const 0x33ff,
+    SCTLR_RES1 = const SCTLR_RES1,
+    SCTLR_ON = const SCTLR_ON,
+    TCR = const TCR,
+    MAIR = const kaal_paging::MAIR,
+    BLOCK_DEVICE = const leaf(0, 1, Attributes::DEVICE),
+    BLOCK_DATA = const leaf(RAM_BASE, 2, Attributes::kernel(Rights::ReadWrite)),
+    BLOCK_CODE = const leaf(IMAGE_BASE, 2, Attributes::kernel(Rights::ReadExecute)),
+);
 
 /// Where QEMU's `virt` board has its first UART. Needed before the device tree can be read; checked against it then.
 const UART: u64 = 0x0900_0000;
-/// Where an ELF kernel, which gets no x0, finds the device tree: the start of RAM.
-const DEFAULT_TREE: u64 = 0x4000_0000;
+/// The start of RAM, where an ELF kernel, which gets no x0, finds the device tree.
+const RAM_BASE: u64 = 0x4000_0000;
 
 /// The console.
 pub const fn console() -> Pl011 {
@@ -27,7 +48,8 @@ pub const fn console() -> Pl011 {
     unsafe { Pl011::new(Mmio::new(phys::to_virtual(UART) as usize)) }
 }
 
-/// The parts of the image, as the linker script laid them out, in order and without gaps.
+/// The parts of the image, as the linker script laid them out, in order. What lies between rodata and data is plain RAM,
+/// but stays reserved: the boot map has it read-only.
 pub fn sections() -> [Section; 8] {
     unsafe extern "C" {
         static __text_start: u8;
@@ -75,7 +97,7 @@ extern "C" fn kernel_main(tree: u64, level: u64) -> ! {
     kprintln!("KaaL Rust Microkernel v{}", env!("CARGO_PKG_VERSION"));
     kprintln!();
 
-    let params = Params::read(device_tree(if tree == 0 { DEFAULT_TREE } else { tree }));
+    let params = Params::read(device_tree(if tree == 0 { RAM_BASE } else { tree }));
     psci::use_smc(params.smc);
     assert!(params.uart.start == UART, "the UART is at {:#x}, not {UART:#x}", params.uart.start);
     describe(&params, level);
@@ -116,8 +138,11 @@ fn describe(params: &Params, level: u64) {
     kprintln!("  Entered at:  EL{level}");
     kprintln!("  Model:       {}", params.model);
     kprintln!("  Processor:   {} r{}p{}", cpu::name(midr), midr >> 20 & 15, midr & 15);
-    kprintln!("  Device tree: {:#x}, {} KiB", phys::to_physical(params.fdt.bytes().as_ptr() as u64),
-        params.fdt.bytes().len() / 1024);
+    kprintln!(
+        "  Device tree: {:#x}, {} KiB",
+        phys::to_physical(params.fdt.bytes().as_ptr() as u64),
+        params.fdt.bytes().len() / 1024
+    );
     kprintln!("  Arguments:   {}", if params.arguments.is_empty() { "(none)" } else { params.arguments });
     kprintln!("  Console:     PL011 at {:#x}", params.uart.start);
     for Span { start, end } in params.memory() {
@@ -156,8 +181,8 @@ fn set_up_memory(params: &Params) {
     allocator.reserve_range(IMAGE_BASE, image_end);
     allocator.reserve_range(bitmap, bitmap + size);
     params.reserved().for_each(|r| allocator.reserve_range(r.start, r.end));
-    // SAFETY: all RAM; what Rust objects there are have just been reserved.
-    unsafe { phys::declare(first, end) };
+    // SAFETY: all RAM; what Rust objects there are outside the image have just been reserved.
+    unsafe { phys::declare((first, end), (IMAGE_BASE, image_end)) };
     frames::install(allocator);
     kprintln!("Memory: {} of {count} frames free", frames::available());
 
@@ -167,6 +192,7 @@ fn set_up_memory(params: &Params) {
     };
     // SAFETY: `build` maps all RAM, the image in it, and the devices, where the boot map had them.
     unsafe { mmu::install_kernel_map(map.root()) };
+    kernel_map::keep(map);
     // From here on nothing is mapped in the lower half but what programs bring along.
     let empty = memory::frames::allocate_zeroed().expect("no memory");
     crate::scheduler::set_idle_map(empty);

@@ -62,7 +62,8 @@ impl Params {
     pub fn read(fdt: Fdt<'static>) -> Self {
         let device = |compatible: &str, index: usize| {
             let node = fdt.compatible(compatible).unwrap_or_else(|| panic!("device tree: no {compatible}"));
-            let region = node.regions().nth(index).unwrap_or_else(|| panic!("device tree: {compatible} without reg"));
+            let region =
+                node.regions().nth(index).unwrap_or_else(|| panic!("device tree: {compatible} without reg"));
             Span::covering(region)
         };
         // Of the timer's interrupts (secure, non-secure, virtual, hypervisor) the third, three cells each: a private

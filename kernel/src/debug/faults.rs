@@ -61,7 +61,7 @@ fn deeper(depth: u64) -> u64 {
 fn user_loop() {
     match program::load("loop", images::FAULTY, kaal_abi::faulty::LOOP) {
         Ok(thread) => {
-            let Ok(number) = scheduler::add(thread) else { panic!("no room for a thread") };
+            let number = scheduler::add(thread).expect("no room for a thread");
             scheduler::run(LOOP_LIMIT);
             let end = scheduler::remove(number).and_then(|t| t.end);
             panic!("a program looped for {LOOP_LIMIT} ticks: {end:?}");

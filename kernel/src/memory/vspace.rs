@@ -84,7 +84,7 @@ impl VSpace {
 
     /// Lets pages of `start..end` be supplied, zeroed, as they are touched.
     pub fn add_lazy(&mut self, start: u64, end: u64, rights: Rights) -> Result<(), MapError> {
-        if (start | end) % PAGE_SIZE != 0 {
+        if !(start | end).is_multiple_of(PAGE_SIZE) {
             return Err(MapError::Misaligned);
         }
         if start >= end || !Half::User.contains(end - 1) {

@@ -49,7 +49,9 @@ impl Scheduler {
         match end {
             End::Exit(code) => kprintln!("[kernel] {name} (asid {asid}) exited with {code}"),
             End::Fault(syndrome, address, pc) if syndrome.has_address() => {
-                kprintln!("[kernel] {name} (asid {asid}) killed: {syndrome}, address {address:#x}, pc {pc:#x}");
+                kprintln!(
+                    "[kernel] {name} (asid {asid}) killed: {syndrome}, address {address:#x}, pc {pc:#x}"
+                );
             }
             End::Fault(syndrome, _, pc) => {
                 kprintln!("[kernel] {name} (asid {asid}) killed: {syndrome}, pc {pc:#x}");
@@ -70,15 +72,18 @@ pub fn with_current<R>(f: impl FnOnce(&mut Thread) -> R) -> R {
     SCHEDULER.with(|s| f(s.current()))
 }
 
-/// Adds a thread; its number, or the thread back if there are too many.
-pub fn add(thread: Thread) -> Result<usize, Thread> {
-    SCHEDULER.with(|s| match s.threads.iter().position(Option::is_none) {
-        Some(index) => {
-            s.threads[index] = Some(thread);
-            Ok(index)
-        }
-        None => Err(thread),
-    })
+/// Adds a thread and returns its number. If there are too many already, the thread is destroyed.
+pub fn add(thread: Thread) -> Option<usize> {
+    let mut thread = Some(thread);
+    let index = SCHEDULER.with(|s| {
+        let index = s.threads.iter().position(Option::is_none)?;
+        s.threads[index] = thread.take();
+        Some(index)
+    });
+    if let Some(refused) = thread {
+        refused.vspace.destroy();
+    }
+    index
 }
 
 /// Removes a thread that does not run.
@@ -149,9 +154,5 @@ pub fn run(limit: u64) {
         // The lowest number goes first.
         s.current = MAX_THREADS - 1;
     });
-    let frame = next_frame();
-    if !frame.is_null() {
-        // SAFETY: the frame is the one just chosen, and its address space is in place.
-        unsafe { trap::enter_user(frame) };
-    }
+    trap::run_threads();
 }

@@ -1,13 +1,19 @@
 /** Our devices behind the same steps that QEMU gets. */
 import { MachineMemory } from '../../../cpu/machine-memory.js'
 import { GicV2 } from '../../../devices/gicv2.js'
+import { VirtBoard } from '../../../devices/virt.js'
 import { GICC, GICD } from './gic-steps.js'
 import type { Outcome, Step } from './qtest.js'
 
 const fit = (value: number, size: 1 | 2 | 4): number => (size === 4 ? value >>> 0 : value & (2 ** (size * 8) - 1))
 
-/** A GIC alone; `step` does what QEMU's qtest server would. */
-export function gicMachine(): { gic: GicV2; step: (step: Step) => Outcome } {
+/** Something that takes steps as QEMU's qtest server does. */
+export interface Machine {
+  step(step: Step): Outcome
+}
+
+/** A GIC alone, so that its every input can be moved. */
+export function gicMachine(): Machine {
   let irq = false
   let fiq = false
   const gic = new GicV2(new MachineMemory(2 ** 24), 1, {
@@ -16,7 +22,6 @@ export function gicMachine(): { gic: GicV2; step: (step: Step) => Outcome } {
   })
   const lines = new Map<number, (level: boolean) => void>()
   return {
-    gic,
     step(step) {
       let value = 0
       if (step.kind === 'line') {
@@ -31,6 +36,25 @@ export function gicMachine(): { gic: GicV2; step: (step: Step) => Outcome } {
         else device.write(offset, step.size, step.value)
       }
       return { value, irq, fiq }
+    },
+  }
+}
+
+/** The whole board at virtual time 0; lines are the PL061's pins. */
+export function boardMachine(): Machine {
+  let irq = false
+  let fiq = false
+  const outputs = { irq: [(level: boolean) => (irq = level)], fiq: [(level: boolean) => (fiq = level)] }
+  const options = { cpus: 1, rtcBase: 1_767_225_600 }
+  const board = new VirtBoard(new MachineMemory(2 ** 24), options, { now: () => 0 }, outputs, { onTransmit: () => {} })
+  return {
+    step(step) {
+      let answered = true
+      if (step.kind === 'line') board.gpio.pin(step.line)(step.level)
+      else if (step.kind === 'read') answered = board.bus.read(step.address, step.size)
+      else answered = board.bus.write(step.address, step.size, step.value, 0)
+      if (!answered) throw new Error(`nothing answered at 0x${step.kind === 'line' ? '' : step.address.toString(16)}`)
+      return { value: step.kind === 'read' ? board.bus.lo : 0, irq, fiq }
     },
   }
 }

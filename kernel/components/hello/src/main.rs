@@ -53,7 +53,9 @@ extern "C" fn main(_argument: u64) -> u64 {
     }
     println!("[hello] {} bad system calls refused", refused.len());
 
-    let (Ok(first), Ok(second)) = (call(Syscall::GetTime, &[]), call(Syscall::GetTime, &[])) else { return 2 };
+    let (Ok(first), Ok(second)) = (call(Syscall::GetTime, &[]), call(Syscall::GetTime, &[])) else {
+        return 2;
+    };
     if second[0] < first[0] || first[1] == 0 {
         return 3;
     }

@@ -64,7 +64,7 @@ extern "C" fn main(argument: u64) -> u64 {
     // SAFETY: a hint; the kernel takes it for a yield.
     unsafe { core::arch::asm!("wfi", options(nostack)) };
     for _ in 0..ROUNDS {
-        if compute(5000) != 1 {
+        if compute(5000 + argument) != 1 {
             println!("[worker {argument}] a register was lost");
             return 1;
         }

@@ -109,11 +109,8 @@ impl<'a> Fdt<'a> {
         let block = |offset: usize, size: usize| {
             offset.checked_add(size).and_then(|end| blob.get(offset..end)).ok_or(FdtError::Truncated)
         };
-        let fdt = Fdt {
-            blob,
-            structure: block(field(8)?, field(36)?)?,
-            strings: block(field(12)?, field(32)?)?,
-        };
+        let fdt =
+            Fdt { blob, structure: block(field(8)?, field(36)?)?, strings: block(field(12)?, field(32)?)? };
         match fdt.token(0) {
             Some((Token::Begin(_), _)) => Ok(fdt),
             _ => Err(FdtError::Malformed),
@@ -137,7 +134,8 @@ impl<'a> Fdt<'a> {
                 }
                 END_NODE => return Some((Token::End, at)),
                 PROP => {
-                    let (size, name) = (cell(self.structure, at)? as usize, cell(self.structure, at + 4)? as usize);
+                    let (size, name) =
+                        (cell(self.structure, at)? as usize, cell(self.structure, at + 4)? as usize);
                     let value = self.structure.get(at + 8..(at + 8).checked_add(size)?)?;
                     let property = Property { name: text(self.strings, name)?, value };
                     return Some((Token::Property(property), (at + 8 + size).next_multiple_of(4)));
@@ -281,7 +279,8 @@ impl<'a> Node<'a> {
     pub fn regions(&self) -> impl Iterator<Item = Region> + use<'a> {
         let value = self.property("reg").map_or(&[][..], |p| p.value);
         let (a, s) = (self.address_cells as usize, self.size_cells as usize);
-        let number = |cells: &[u8]| cells.chunks(4).fold(0u64, |n, c| n << 32 | u64::from(cell(c, 0).unwrap_or(0)));
+        let number =
+            |cells: &[u8]| cells.chunks(4).fold(0u64, |n, c| n << 32 | u64::from(cell(c, 0).unwrap_or(0)));
         // Cell counts above 2 would not fit 64 bits; a count of zero addresses yields nothing.
         let width = if a == 0 || a > 2 || s > 2 { usize::MAX } else { 4 * (a + s) };
         value
@@ -477,7 +476,8 @@ mod tests {
                 let mut bad = good.clone();
                 bad[at] = value;
                 if let Ok(fdt) = Fdt::new(&bad) {
-                    let _ = (fdt.model(), fdt.bootargs(), fdt.memory().count(), fdt.reserved().take(99).count());
+                    let _ =
+                        (fdt.model(), fdt.bootargs(), fdt.memory().count(), fdt.reserved().take(99).count());
                     let _ = fdt.compatible("nobody");
                 }
             }

@@ -339,7 +339,12 @@ impl PageTable {
     }
 
     /// Changes what the page at `va` allows. The caller must invalidate `va` in the TLB.
-    pub fn protect(&mut self, memory: &mut impl TableMemory, va: u64, rights: Rights) -> Result<(), MapError> {
+    pub fn protect(
+        &mut self,
+        memory: &mut impl TableMemory,
+        va: u64,
+        rights: Rights,
+    ) -> Result<(), MapError> {
         let (table, slot, descriptor) = self.find_page(memory, va)?;
         let Entry::Leaf(pa, attributes) = decode(descriptor, 3) else {
             return Err(MapError::NotMapped);
@@ -375,7 +380,12 @@ impl PageTable {
         Self::tear_down(memory, self.root, 0, &mut release);
     }
 
-    fn tear_down<M: TableMemory>(memory: &mut M, table: u64, level: u8, release: &mut impl FnMut(&mut M, u64)) {
+    fn tear_down<M: TableMemory>(
+        memory: &mut M,
+        table: u64,
+        level: u8,
+        release: &mut impl FnMut(&mut M, u64),
+    ) {
         for slot in 0..ENTRIES {
             let descriptor = memory.read(table, slot);
             if descriptor == 0 {

@@ -175,8 +175,14 @@ mod tests {
         assert_eq!(s.fault(), Some(Fault::Permission(3)));
         assert!(s.is_write() && s.has_address());
         assert_eq!(s.to_string(), "data abort from EL0, write, permission fault, level 3");
-        assert_eq!(Syndrome(0x9600_0004).to_string(), "data abort from EL1, read, translation fault, level 0");
-        assert_eq!(Syndrome(0x8200_000f).to_string(), "instruction abort from EL0, permission fault, level 3");
+        assert_eq!(
+            Syndrome(0x9600_0004).to_string(),
+            "data abort from EL1, read, translation fault, level 0"
+        );
+        assert_eq!(
+            Syndrome(0x8200_000f).to_string(),
+            "instruction abort from EL0, permission fault, level 3"
+        );
     }
 
     #[test]

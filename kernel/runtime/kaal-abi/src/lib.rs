@@ -160,7 +160,10 @@ mod tests {
     #[test]
     fn message_information_has_sel4s_fields() {
         let info = MessageInfo(0x1234_5000 | 5 << 9 | 2 << 7 | 4);
-        assert_eq!((info.label(), info.caps_unwrapped(), info.extra_caps(), info.length()), (0x12345, 5, 2, 4));
+        assert_eq!(
+            (info.label(), info.caps_unwrapped(), info.extra_caps(), info.length()),
+            (0x12345, 5, 2, 4)
+        );
         assert_eq!(MessageInfo::new(7, 3).0, 0x7003);
         assert!(MessageInfo(120).is_valid() && !MessageInfo(121).is_valid());
     }

@@ -68,7 +68,9 @@ pub fn wait_for_interrupt() {
 pub fn spin(iterations: u64) {
     if iterations > 0 {
         // SAFETY: counts a register down.
-        unsafe { asm!("1: subs {n}, {n}, #1", "b.ne 1b", n = inout(reg) iterations => _, options(nomem, nostack)) };
+        unsafe {
+            asm!("1: subs {n}, {n}, #1", "b.ne 1b", n = inout(reg) iterations => _, options(nomem, nostack))
+        };
     }
 }
 

@@ -38,11 +38,6 @@ pub fn user_map() -> (u64, u16) {
     (ttbr & 0x0000_ffff_ffff_fffe, (ttbr >> 48) as u16)
 }
 
-/// The upper half's root.
-pub fn kernel_map() -> u64 {
-    read_register!("ttbr1_el1") & 0x0000_ffff_ffff_fffe
-}
-
 /// Forgets every translation.
 pub fn invalidate_all() {
     // SAFETY: invalidating translations never invalidates memory.

@@ -13,6 +13,19 @@ pub mod timer;
 pub mod trap;
 pub mod uaccess;
 
-core::arch::global_asm!(include_str!("vectors.S"));
+use core::mem::offset_of;
+use trap::TrapFrame;
+
+core::arch::global_asm!(
+    include_str!("vectors.S"),
+    FRAME_SIZE = const size_of::<TrapFrame>(),
+    FRAME_SP = const offset_of!(TrapFrame, sp),
+    FRAME_ELR = const offset_of!(TrapFrame, pc),
+    FRAME_ESR = const offset_of!(TrapFrame, syndrome),
+    FRAME_TPIDR = const offset_of!(TrapFrame, thread_pointer),
+    FRAME_RECORD = const offset_of!(TrapFrame, record),
+    STACK_BIT = const 14,
+    VECTOR_OVERFLOW = const trap::vector::OVERFLOW,
+);
 core::arch::global_asm!(include_str!("uaccess.S"));
 core::arch::global_asm!(include_str!("probe.S"));

@@ -10,6 +10,8 @@ pub const KERNEL_OFFSET: u64 = 0xffff_0000_0000_0000;
 // Frames in here, outside the kernel's own image, are the frame allocator's to hand out. No Rust object lives in them.
 static FIRST: AtomicU64 = AtomicU64::new(0);
 static END: AtomicU64 = AtomicU64::new(0);
+static IMAGE_FIRST: AtomicU64 = AtomicU64::new(0);
+static IMAGE_END: AtomicU64 = AtomicU64::new(0);
 
 /// Where the kernel sees physical address `pa`.
 pub const fn to_virtual(pa: u64) -> u64 {
@@ -21,13 +23,19 @@ pub const fn to_physical(va: u64) -> u64 {
     va & !KERNEL_OFFSET
 }
 
-/// Declares `first..end` the memory that [`Frame`]s may be made of.
+/// Declares the memory that [`Frame`]s may be made of: the span `ram` without the span `image`.
 ///
 /// # Safety
-/// The span must be RAM that stays mapped, and hold no Rust object but in frames never handed to [`Frame::at`].
-pub unsafe fn declare(first: u64, end: u64) {
-    FIRST.store(first, Ordering::Relaxed);
-    END.store(end, Ordering::Relaxed);
+/// The span must be RAM that stays mapped, and hold no Rust object but in frames the frame allocator never hands out.
+pub unsafe fn declare(ram: (u64, u64), image: (u64, u64)) {
+    FIRST.store(ram.0, Ordering::Relaxed);
+    END.store(ram.1, Ordering::Relaxed);
+    IMAGE_FIRST.store(image.0, Ordering::Relaxed);
+    IMAGE_END.store(image.1, Ordering::Relaxed);
+}
+
+fn within(pa: u64, first: &AtomicU64, end: &AtomicU64) -> bool {
+    pa >= first.load(Ordering::Relaxed) && pa < end.load(Ordering::Relaxed)
 }
 
 /// A physical frame outside Rust's world: page tables and pages of programs.
@@ -38,7 +46,7 @@ impl Frame {
     /// The frame at physical address `pa`, which must be one that the frame allocator handed out.
     #[track_caller]
     pub fn at(pa: u64) -> Self {
-        let in_range = pa >= FIRST.load(Ordering::Relaxed) && pa < END.load(Ordering::Relaxed);
+        let in_range = within(pa, &FIRST, &END) && !within(pa, &IMAGE_FIRST, &IMAGE_END);
         assert!(in_range && pa.is_multiple_of(PAGE_SIZE), "{pa:#x} is no allocated frame");
         Self(pa)
     }

@@ -2,6 +2,7 @@
 
 .section .text.probe, "ax"
 .global registers_survive
+.type   registers_survive, %function
 registers_survive:
         stp     x29, x30, [sp, #-96]!
         stp     x19, x20, [sp, #16]

@@ -1,12 +1,12 @@
 //! Exceptions: the trap frame, and where each kind goes.
 
-use super::{interrupt, phys, psci, uaccess};
+use super::{interrupt, psci, uaccess};
 use crate::{debug, scheduler, syscall};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use kaal_paging::Half;
 use kaal_syndrome::{Syndrome, class};
 
-/// Everything of an interrupted context. vectors.S knows the offsets.
+/// Everything of an interrupted context. vectors.S saves some fields in pairs, so they must stay neighbours.
 #[derive(Clone)]
 #[repr(C, align(16))]
 pub struct TrapFrame {
@@ -26,13 +26,15 @@ pub struct TrapFrame {
     pub thread_pointer: u64,
     /// Which of the sixteen vectors; 16 for a kernel stack overflow.
     pub vector: u64,
-    record: [u64; 2],
+    /// X29 and `pc` once more: a frame record, for backtraces through the exception.
+    pub record: [u64; 2],
 }
 
-const _: () = assert!(size_of::<TrapFrame>() == 320);
-const _: () = assert!(core::mem::offset_of!(TrapFrame, pc) == 256);
+// The stack pointer is a multiple of 16 whenever it is used.
+const _: () = assert!(size_of::<TrapFrame>().is_multiple_of(16));
 
-mod vector {
+/// Numbers of the vectors, and of the overflow that is found in one of them.
+pub mod vector {
     pub const KERNEL_SYNC: u64 = 4;
     pub const KERNEL_IRQ: u64 = 5;
     pub const USER_SYNC: u64 = 8;
@@ -75,13 +77,15 @@ unsafe extern "C" {
     fn enter_user_asm(frame: *mut TrapFrame);
 }
 
-/// Runs programs, beginning with the one that `frame` belongs to, until the scheduler has none left.
-///
-/// # Safety
-/// `frame` must be the current thread's, and its address space the current one.
-pub unsafe fn enter_user(frame: *mut TrapFrame) {
+/// Runs threads until the scheduler has none left.
+pub fn run_threads() {
+    let frame = scheduler::next_frame();
+    if frame.is_null() {
+        return;
+    }
     RUNNING_PROGRAM.store(true, Relaxed);
-    // SAFETY: the caller's promise. The frame is a valid EL0 context, for nobody else writes pc and pstate.
+    // SAFETY: the frame is the chosen thread's, its address space is in place, and its state is EL0's: `TrapFrame::new`
+    // made it so, and since then only the processor has written it.
     unsafe { enter_user_asm(frame) };
     RUNNING_PROGRAM.store(false, Relaxed);
 }
@@ -200,13 +204,8 @@ pub fn stacks() -> [(u64, u64); 2] {
 /// Reads the frame record (saved x29, return address) at `address`, if that lies within a kernel stack.
 pub fn frame_record(address: u64) -> Option<(u64, u64)> {
     let inside = |&(bottom, top): &(u64, u64)| address >= bottom && address + 16 <= top;
-    // Thread frames hold records too, but a backtrace of the kernel ends before it gets there.
     if !address.is_multiple_of(8) || !stacks().iter().any(inside) {
         return None;
     }
-    let read = |a| {
-        debug_assert!(phys::to_physical(a) != a);
-        uaccess::try_read(a)
-    };
-    Some((read(address)?, read(address + 8)?))
+    Some((uaccess::try_read(address)?, uaccess::try_read(address + 8)?))
 }

@@ -11,6 +11,7 @@
 
 // copy_from_user(to, from, size) -> bytes not copied. Reads with EL0's rights, whatever EL1 may do.
 .global copy_from_user
+.type   copy_from_user, %function
 copy_from_user:
         cbz     x2, copied
         may_fault copied
@@ -25,6 +26,7 @@ copied:
 
 // probe_read(address, to) -> 0 if *to was set, 1 if the read faulted.
 .global probe_read
+.type   probe_read, %function
 probe_read:
         may_fault probe_failed
         ldr     x2, [x0]
@@ -34,6 +36,7 @@ probe_read:
 
 // probe_write(address, value) -> 0, or 1 if the write faulted.
 .global probe_write
+.type   probe_write, %function
 probe_write:
         may_fault probe_failed
         str     x1, [x0]
@@ -42,6 +45,7 @@ probe_write:
 
 // probe_execute(address) -> 0 after calling it, or 1 if the fetch faulted.
 .global probe_execute
+.type   probe_execute, %function
 probe_execute:
         stp     x29, x30, [sp, #-16]!
         mov     x29, sp

@@ -1,5 +1,7 @@
 //! Accesses to memory that may not be there, or not be ours to touch.
 
+use kaal_paging::Half;
+
 unsafe extern "C" {
     safe fn probe_read(address: u64, to: &mut u64) -> u64;
     fn probe_write(address: u64, value: u64) -> u64;
@@ -31,9 +33,16 @@ pub fn try_read(address: u64) -> Option<u64> {
 ///
 /// # Safety
 /// If the address is writable, nobody else may use the word there.
-pub unsafe fn try_write(address: u64, value: u64) -> bool {
+unsafe fn try_write(address: u64, value: u64) -> bool {
     // SAFETY: the caller's promise; a fault is caught.
     unsafe { probe_write(address, value) == 0 }
+}
+
+/// Tries to write a word in the lower half, and says whether that worked.
+pub fn try_write_user(address: u64, value: u64) -> bool {
+    assert!(Half::User.contains(address));
+    // SAFETY: no Rust object of the kernel is in the lower half.
+    unsafe { try_write(address, value) }
 }
 
 /// Tries to write to kernel code or constants, which must fail.

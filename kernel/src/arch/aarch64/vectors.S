@@ -1,33 +1,25 @@
-// The sixteen exception vectors, and the way into and out of EL0. The layout of a trap frame is trap.rs's `TrapFrame`.
-
-.equ    FRAME_SIZE,     320
-.equ    FRAME_SP,       248
-.equ    FRAME_ELR,      256                     // and SPSR
-.equ    FRAME_ESR,      272                     // and FAR
-.equ    FRAME_TPIDR,    288                     // and the vector's number
-.equ    FRAME_RECORD,   304                     // x29 and the interrupted pc, as a frame record for backtraces
-.equ    STACK_BIT,      14
-.equ    VECTOR_OVERFLOW, 16
+// The sixteen exception vectors, and the way into and out of EL0. Names in braces are constants from mod.rs:
+// the layout of trap.rs's `TrapFrame`, and the address bit that is set in a stack and clear in the gap below it.
 
 // From EL1: onto the kernel stack, unless that is used up.
 .macro el1_vector number
         .balign 128
         msr     tpidr_el1, x0
-        sub     x0, sp, #FRAME_SIZE
-        tbz     x0, #STACK_BIT, stack_overflow
+        sub     x0, sp, #{FRAME_SIZE}
+        tbz     x0, #{STACK_BIT}, stack_overflow
         mov     sp, x0
         mrs     x0, tpidr_el1
         stp     x0, x1, [sp]
-        add     x0, sp, #FRAME_SIZE
+        add     x0, sp, #{FRAME_SIZE}
         mov     x1, #\number
-        str     x0, [sp, #FRAME_SP]
+        str     x0, [sp, #{FRAME_SP}]
         b       el1_trap
 .endm
 
 // From EL0: SP_EL1 is the end of the running thread's own trap frame.
 .macro el0_vector number
         .balign 128
-        sub     sp, sp, #FRAME_SIZE
+        sub     sp, sp, #{FRAME_SIZE}
         stp     x0, x1, [sp]
         mov     x1, #\number
         b       el0_trap
@@ -51,15 +43,15 @@
         str     x30, [sp, #240]
         mrs     x2, elr_el1
         mrs     x3, spsr_el1
-        stp     x2, x3, [sp, #FRAME_ELR]
+        stp     x2, x3, [sp, #{FRAME_ELR}]
         mrs     x4, esr_el1
         mrs     x5, far_el1
-        stp     x4, x5, [sp, #FRAME_ESR]
-        stp     x29, x2, [sp, #FRAME_RECORD]
+        stp     x4, x5, [sp, #{FRAME_ESR}]
+        stp     x29, x2, [sp, #{FRAME_RECORD}]
 .endm
 
 .macro restore_general
-        ldp     x2, x3, [sp, #FRAME_ELR]
+        ldp     x2, x3, [sp, #{FRAME_ELR}]
         msr     elr_el1, x2
         msr     spsr_el1, x3
         ldp     x0, x1, [sp]
@@ -78,13 +70,14 @@
         ldp     x26, x27, [sp, #208]
         ldp     x28, x29, [sp, #224]
         ldr     x30, [sp, #240]
-        add     sp, sp, #FRAME_SIZE
+        add     sp, sp, #{FRAME_SIZE}
         eret
 .endm
 
 .section .text.vectors, "ax"
 .balign 2048
 .global vectors
+.type   vectors, %function
 vectors:
         el1_vector 0                            // from EL1 on SP_EL0, which the kernel never uses
         el1_vector 1
@@ -104,15 +97,17 @@ vectors:
         el0_vector 15
         .balign 128
 
+.type   el1_trap, %function
 el1_trap:
-        stp     xzr, x1, [sp, #FRAME_TPIDR]
+        stp     xzr, x1, [sp, #{FRAME_TPIDR}]
         save_general
-        add     x29, sp, #FRAME_RECORD
+        add     x29, sp, #{FRAME_RECORD}
         mov     x0, sp
         bl      kernel_trap
         restore_general
 
 // x0 is in TPIDR_EL1. What is left of the kernel stack is too little for a frame: report from the emergency stack.
+.type   stack_overflow, %function
 stack_overflow:
         mov     x0, sp
         msr     tpidrro_el0, x0
@@ -121,17 +116,18 @@ stack_overflow:
         cbnz    w0, second_overflow
         adrp    x0, __emergency_top
         add     x0, x0, :lo12:__emergency_top
-        sub     sp, x0, #FRAME_SIZE
+        sub     sp, x0, #{FRAME_SIZE}
         mrs     x0, tpidr_el1
         stp     x0, x1, [sp]
         adrp    x1, overflow_seen
         mov     w0, #1
         str     w0, [x1, :lo12:overflow_seen]
         mrs     x0, tpidrro_el0
-        str     x0, [sp, #FRAME_SP]
-        mov     x1, #VECTOR_OVERFLOW
+        str     x0, [sp, #{FRAME_SP}]
+        mov     x1, #{VECTOR_OVERFLOW}
         b       el1_trap
 
+.type   second_overflow, %function
 second_overflow:
         adrp    x0, __emergency_top
         add     x0, x0, :lo12:__emergency_top
@@ -140,11 +136,12 @@ second_overflow:
         mov     x30, #0
         b       double_fault
 
+.type   el0_trap, %function
 el0_trap:
         mrs     x0, tpidr_el0
-        stp     x0, x1, [sp, #FRAME_TPIDR]
+        stp     x0, x1, [sp, #{FRAME_TPIDR}]
         mrs     x0, sp_el0
-        str     x0, [sp, #FRAME_SP]
+        str     x0, [sp, #{FRAME_SP}]
         save_general
         adrp    x1, kernel_sp
         ldr     x1, [x1, :lo12:kernel_sp]
@@ -165,6 +162,7 @@ el0_trap:
 
 // enter_user(frame): runs programs, beginning with this frame. Returns, as a function does, when none is left.
 .global enter_user
+.type   enter_user, %function
 enter_user:
         sub     sp, sp, #96
         stp     x29, x30, [sp]
@@ -178,9 +176,9 @@ enter_user:
         str     x2, [x1, :lo12:kernel_sp]
 resume_user:
         mov     sp, x0
-        ldr     x1, [sp, #FRAME_TPIDR]
+        ldr     x1, [sp, #{FRAME_TPIDR}]
         msr     tpidr_el0, x1
-        ldr     x1, [sp, #FRAME_SP]
+        ldr     x1, [sp, #{FRAME_SP}]
         msr     sp_el0, x1
         restore_general
 

@@ -1,0 +1,57 @@
+/** A machine's description in a trace: its configuration and images, both ways. */
+import { type MachineConfig, DEFAULT_CONFIG, checkConfig } from '../devices/config.js'
+import type { BootFiles } from '../devices/loader/boot.js'
+import { TraceError } from '../trace/errors.js'
+import type { TraceReader } from '../trace/reader.js'
+import type { ImageFile, MachineRecord } from '../trace/rows.js'
+
+/** All that determines a run, but for its inputs. */
+export interface MachineDescription {
+  readonly config: MachineConfig
+  readonly files: BootFiles
+  /** Instructions between snapshots. */
+  readonly snapshotInterval: number
+}
+
+/** What `meta.machine` holds. */
+export function machineRecord({ config, snapshotInterval }: MachineDescription): MachineRecord {
+  return { ...config, snapshotInterval }
+}
+
+/** What `images` holds. */
+export function imageFiles({ kernel, initrd, dtb }: BootFiles): ImageFile[] {
+  const images: ImageFile[] = [{ role: 'kernel', ...kernel }]
+  if (initrd) images.push({ role: 'initrd', ...initrd })
+  if (dtb) images.push({ role: 'dtb', ...dtb })
+  return images
+}
+
+/**
+ * The description in a trace.
+ *
+ * @throws {TraceError} `damaged` naming the field that is missing, of another type or not possible.
+ */
+export function readDescription(reader: TraceReader): MachineDescription {
+  const { machine } = reader.meta
+  const damaged = (what: string): TraceError => new TraceError(reader.path, 'damaged', `meta.machine: ${what}`)
+  for (const [field, value] of Object.entries({ ...DEFAULT_CONFIG, snapshotInterval: 0 })) {
+    if (typeof machine[field] !== typeof value)
+      throw damaged(`${field} is ${String(machine[field])}, not a ${typeof value}`)
+  }
+  const { snapshotInterval, ...rest } = machine
+  const config = rest as unknown as MachineConfig
+  try {
+    checkConfig(config)
+  } catch (error) {
+    throw damaged((error as Error).message)
+  }
+  const interval = Number(snapshotInterval)
+  if (!Number.isInteger(interval) || interval < 1) throw damaged(`snapshotInterval is ${interval}`)
+  const images = new Map([...reader.images()].map((image) => [image.role, { name: image.name, bytes: image.bytes }]))
+  const kernel = images.get('kernel')
+  if (!kernel) throw new TraceError(reader.path, 'damaged', 'images: there is no kernel')
+  const initrd = images.get('initrd')
+  const dtb = images.get('dtb')
+  const files = { kernel, ...(initrd && { initrd }), ...(dtb && { dtb }) }
+  return { config, files, snapshotInterval: interval }
+}

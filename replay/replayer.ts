@@ -1,0 +1,183 @@
+/** Replaying: runs a trace's machine again, with the same inputs at the same positions, and compares every batch. */
+import { UnsupportedFeature } from '../cpu/processor.js'
+import type { InputDoor } from '../devices/machine.js'
+import type { SymbolTable } from '../devices/loader/symbols.js'
+import type { TraceReader } from '../trace/reader.js'
+import type { BatchRow, InputRow } from '../trace/rows.js'
+import { readDescription } from './description.js'
+import { type Batch, Execution } from './execution.js'
+import { hostMilliseconds, yieldToHost } from './platform.js'
+
+/** Where a replay left its trace. */
+export interface Divergence {
+  /** Number of the batch, from 1. */
+  readonly batch: number
+  /** What the trace says of it. */
+  readonly recorded: BatchRow
+  /** What the replay did instead; undefined if it could not end the batch. */
+  readonly replayed: Batch | undefined
+  /** For people: what differs, where, and what the last batch that agreed was. */
+  readonly message: string
+}
+
+/** The outcome of a replay. */
+export type ReplayResult =
+  | { readonly kind: 'same'; readonly instructions: number; readonly finalDigest: string | undefined }
+  | { readonly kind: 'diverged'; readonly instructions: number; readonly divergence: Divergence }
+
+/** What a replay may be asked for. */
+export interface ReplayOptions {
+  /** Called for every byte that the guest sends through its UART. */
+  readonly onTransmit?: (byte: number) => void
+}
+
+/** How to run it. */
+export interface ReplayRun {
+  /** Stop at the end of the batch that holds this position. */
+  readonly to?: number
+  readonly onProgress?: (icount: number) => void
+}
+
+/** The host's event loop gets its turn this often, in milliseconds. */
+const TURN = 50
+
+/** Gives a machine the inputs of a trace. */
+export class RecordedInputs implements InputDoor {
+  next = Infinity
+  private readonly execution: Execution
+  private rows: Iterator<InputRow>
+  private row: InputRow | undefined
+  private readonly reader: TraceReader
+
+  constructor(reader: TraceReader, execution: Execution) {
+    this.reader = reader
+    this.execution = execution
+    this.rows = reader.inputsAfter(0)
+    this.advance()
+  }
+
+  /** Goes on after the first `given` inputs. */
+  resume(given: number): void {
+    this.rows = this.reader.inputsAfter(given)
+    this.advance()
+  }
+
+  deliver(icount: number): void {
+    while (this.row && this.row.icount <= icount) {
+      const { source, payload } = this.row
+      for (const byte of payload) this.execution.machine.board.uart.receive(byte)
+      this.execution.noteInput(icount, source, payload)
+      this.advance()
+    }
+  }
+
+  private advance(): void {
+    const step = this.rows.next()
+    this.row = step.done ? undefined : step.value
+    this.next = this.row?.icount ?? Infinity
+  }
+}
+
+/** A replay of a whole trace. */
+export class Replayer {
+  readonly execution: Execution
+  readonly symbols: SymbolTable
+  private readonly reader: TraceReader
+
+  /**
+   * @throws {TraceError} if the trace holds what this kaal cannot honour, before the first instruction.
+   * @throws {LoadError} if an image cannot be loaded.
+   */
+  constructor(reader: TraceReader, options: ReplayOptions = {}) {
+    this.reader = reader
+    const { config, files, snapshotInterval } = readDescription(reader)
+    this.execution = new Execution(config, files, snapshotInterval, {
+      transmit: (_icount, byte) => options.onTransmit?.(byte),
+      interrupt: () => {},
+      exception: () => {},
+    })
+    this.execution.door = new RecordedInputs(reader, this.execution)
+    this.symbols = this.execution.machine.boot.symbols
+  }
+
+  /** Replays to the end of the trace, or of the batch that holds `to`. */
+  async run(options: ReplayRun = {}): Promise<ReplayResult> {
+    const { execution, reader } = this
+    const { machine } = execution
+    const to = options.to ?? Infinity
+    let turn = hostMilliseconds()
+    for (const recorded of reader.batches()) {
+      if (recorded.icount >= to && recorded.n > 1) break
+      const divergence = this.replay(recorded)
+      if (divergence) return { kind: 'diverged', instructions: machine.icount, divergence }
+      const now = hostMilliseconds()
+      if (now - turn >= TURN) {
+        options.onProgress?.(machine.icount)
+        await yieldToHost()
+        turn = hostMilliseconds()
+      }
+    }
+    const whole = reader.meta.finished && machine.icount === reader.meta.instructions
+    if (!whole) return { kind: 'same', instructions: machine.icount, finalDigest: undefined }
+    return this.compareEnd()
+  }
+
+  private replay(recorded: BatchRow): Divergence | undefined {
+    const { execution } = this
+    const end = recorded.icount + recorded.count
+    let replayed: Batch
+    try {
+      // Only a recording that was stopped has a batch that ends for no reason of the machine's own.
+      const stopped = recorded.ended === 'stopped'
+      const how = execution.run(stopped ? end : Infinity)
+      const ended = execution.endFor(how) ?? (stopped && how !== 'paused' ? 'stopped' : undefined)
+      if (ended === undefined) {
+        const waits = how === 'asleep' ? 'the processor sleeps, and nothing wakes it' : 'nothing happens there'
+        return this.diverged(recorded, undefined, `the trace has ${recorded.ended} at ${end}; in the replay ${waits}`)
+      }
+      replayed = execution.endBatch(ended)
+    } catch (error) {
+      if (!(error instanceof UnsupportedFeature)) throw error
+      return this.diverged(recorded, undefined, error.message)
+    }
+    const difference = describe(recorded, replayed)
+    return difference === undefined ? undefined : this.diverged(recorded, replayed, difference)
+  }
+
+  private compareEnd(): ReplayResult {
+    const { execution, reader } = this
+    const { icount: instructions } = execution.machine
+    const finalDigest = execution.finalDigest()
+    const recorded = reader.meta.finalDigest
+    if (finalDigest === recorded) return { kind: 'same', instructions, finalDigest }
+    const last = reader.batch(reader.batchCount)
+    if (!last) return { kind: 'same', instructions, finalDigest }
+    const message = `all batches agree, but guest memory at the end does not: final digest ${recorded} in the trace, ${finalDigest} in the replay`
+    return {
+      kind: 'diverged',
+      instructions,
+      divergence: { batch: last.n, recorded: last, replayed: undefined, message },
+    }
+  }
+
+  private diverged(recorded: BatchRow, replayed: Batch | undefined, what: string): Divergence {
+    const { n, icount } = recorded
+    const pc = this.execution.machine.cpu.state.pc
+    const place = this.symbols.describe(pc)
+    const where = `replay pc 0x${pc.toString(16)}${place ? ` <${place}>` : ''}`
+    const message = `replay differs in batch ${n}, which begins at ${icount}: ${what} (${where}); everything before ${icount} agrees`
+    return { batch: n, recorded, replayed, message }
+  }
+}
+
+/** What differs between a recorded batch and a replayed one; undefined if nothing does. */
+function describe(recorded: BatchRow, replayed: Batch): string | undefined {
+  const pc = (BigInt(replayed.pcHi >>> 0) << 32n) | BigInt(replayed.pcLo >>> 0)
+  const ends = `it ends after ${recorded.count} instructions (${recorded.ended}) in the trace`
+  if (recorded.count !== replayed.count || recorded.ended !== replayed.ended)
+    return `${ends}, after ${replayed.count} (${replayed.ended}) in the replay`
+  if (recorded.pc !== pc)
+    return `it ends at pc 0x${recorded.pc.toString(16)} in the trace, at 0x${pc.toString(16)} in the replay`
+  if (recorded.digestLo === replayed.digestLo && recorded.digestHi === replayed.digestHi) return undefined
+  return `it has the same length and pc but another digest: a register, a device or an event in it differs`
+}
