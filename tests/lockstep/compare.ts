@@ -82,7 +82,7 @@ async function compareWith(
 }
 
 /** Runs to the last checkpoint, or the first that does not agree. */
-function follow(
+export function follow(
   subject: Subject,
   hash: RunHash,
   checkpoints: readonly Checkpoint[],

@@ -7,6 +7,7 @@ import { runGuests } from './guests.js'
 import { machineSubject } from './machine-subject.js'
 import { QemuError } from './qemu.js'
 import { runRandom } from './random/run.js'
+import { store } from './random/store.js'
 
 const DIFFERENT = 1
 const TROUBLE = 255
@@ -22,6 +23,7 @@ interface Options {
   readonly timeout: number
   readonly random?: number
   readonly seed: number
+  readonly store: boolean
   readonly guests?: string[] | true
 }
 
@@ -49,6 +51,7 @@ const program = new Command('lockstep')
   .option('--timeout <s>', 'seconds that QEMU may run', number(1, 1e6), 600)
   .option('--random <words>', 'compare random instructions instead of an image', number(1, 1e9))
   .option('--seed <n>', 'seed of the random instructions', number(0, 2 ** 32 - 1), 1)
+  .option('--store', "write QEMU's results for the random guests that npm test replays", false)
   .option('--guests [names...]', 'run the guests of bench/guests instead of an image')
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : TROUBLE))
 program.parse()
@@ -89,9 +92,13 @@ async function main(): Promise<number> {
   const [image] = program.args
   if (options.random !== undefined)
     return (await runRandom({ words: options.random, seed: options.seed, progress }, print)) === 0 ? 0 : DIFFERENT
+  if (options.store) {
+    print(await store())
+    return 0
+  }
   if (options.guests !== undefined)
     return (await runGuests(options.guests === true ? [] : options.guests, print)) === 0 ? 0 : DIFFERENT
-  if (image === undefined) throw new QemuError('give an image, --random or --guests')
+  if (image === undefined) throw new QemuError('give an image, --random, --guests or --store')
   return compareImage(image, options)
 }
 

@@ -293,9 +293,15 @@ const moveSystemRegister: Builder = (context, row, fields) => {
 }
 
 const registerNames = new Map(systemRegisters.map(({ key, name }) => [key, name]))
-/** The name of the register that the fields of an MRS or MSR give. */
-export function registerName({ o0, op1, CRn, CRm, op2 }: Fields): string | undefined {
-  return registerNames.get((o0 << 14) | (op1 << 11) | (CRn << 7) | (CRm << 3) | op2)
+
+/** The name of the system register with an encoding, op0<0>:op1:CRn:CRm:op2. */
+export const systemRegisterName = (encoding: number): string | undefined => registerNames.get(encoding)
+
+/** Whether random MRS leaves a register out. */
+export const isExcludedRead = (name: string): boolean => named(excludedReads, name)
+
+function registerName({ o0, op1, CRn, CRm, op2 }: Fields): string | undefined {
+  return systemRegisterName((o0 << 14) | (op1 << 11) | (CRn << 7) | (CRm << 3) | op2)
 }
 
 /** Allocated FP and SIMD instructions: FADD, FMOV, FCVT, SCVTF, ADD, MUL, DUP, LDR, STR, LDP, LD1, AESE … */

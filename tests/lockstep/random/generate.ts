@@ -1,7 +1,7 @@
 /** Makes guests of random instructions: seeded, so that the same seed and number give the same file. */
-import { instructions } from '../../../cpu/isa/table.js'
+import { decode, instructions } from '../../../cpu/isa/table.js'
 import * as a from './encode.js'
-import { type Case, randomCase, undefinedCase } from './cases.js'
+import { type Case, isExcludedRead, randomCase, systemRegisterName, undefinedCase } from './cases.js'
 import { CASES, SLOT_BYTES, SLOT_WORDS, type Setting, buildImage, poolAddress, randomSetting } from './image.js'
 import { Random } from './prng.js'
 
@@ -26,6 +26,73 @@ function reload(address: number, pool: number): readonly number[] {
   for (let i = 0; i < 28; i += 2) words.push(a.ldp(i, i + 1, 30, 8 * i))
   words.push(a.ldp(28, 29, 30, 28 * 8), a.ldr(30, 30, 30 * 8))
   return words
+}
+
+const pad = (words: readonly number[]): number[] => [
+  ...words,
+  ...Array.from({ length: SLOT_WORDS - words.length }, () => a.NOP),
+]
+
+const SWEEP_CASES = 4096
+
+/** A kind of sweep: the word of an encoding, or undefined for one that is left out. */
+interface Sweep {
+  readonly what: string
+  readonly el: 0 | 1
+  readonly encodings: number
+  readonly word: (encoding: number) => number | undefined
+}
+
+const SWEEPS: readonly Sweep[] = [
+  ...([1, 0] as const).map((el) => ({
+    what: `MRS at EL${el}, every encoding`,
+    el,
+    encodings: 1 << 15,
+    word(encoding: number) {
+      const name = systemRegisterName(encoding)
+      return name !== undefined && isExcludedRead(name) ? undefined : 0xd5300000 | (encoding << 5)
+    },
+  })),
+  {
+    what: 'MSR, every encoding that names no register',
+    el: 1,
+    encodings: 1 << 15,
+    word: (encoding) => (systemRegisterName(encoding) === undefined ? 0xd5100000 | (encoding << 5) : undefined),
+  },
+  {
+    what: 'SYS and SYSL, every encoding that names no instruction',
+    el: 1,
+    encodings: 1 << 15,
+    word(encoding) {
+      const word = 0xd5080000 | ((encoding >> 14) << 21) | ((encoding & 0x3fff) << 5)
+      return decode(word >>> 0) === undefined ? word : undefined
+    },
+  },
+]
+
+/**
+ * Guests that try system encodings one after the other: what reads, what is UNDEFINED.
+ *
+ * @returns each with a label for people.
+ */
+export function* sweepGuests(): Generator<readonly [label: string, guest: RandomGuest]> {
+  for (const { what, el, encodings, word } of SWEEPS) {
+    for (let first = 0; first < encodings; first += SWEEP_CASES) {
+      const random = new Random(first)
+      const setting: Setting = { ...randomSetting(random, 0), el, mmu: false }
+      const slots: number[][] = []
+      const cases = new Map<number, Case>()
+      for (let encoding = first; encoding < first + SWEEP_CASES; encoding++) {
+        const found = word(encoding)
+        if (found === undefined) continue
+        // X20-X25 belong to the exception handler; the others each get their turn.
+        const complete = (found | (encoding % 20)) >>> 0
+        cases.set(slots.length, { words: [complete], word: complete, row: what })
+        slots.push(pad([complete]))
+      }
+      yield [`${what}, from ${first}`, { file: buildImage(setting, slots, [], random), setting, counts: new Map([[what, slots.length]]), cases }]
+    }
+  }
 }
 
 /**

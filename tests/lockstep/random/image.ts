@@ -135,8 +135,16 @@ export function buildImage(
   pools.forEach((value, i) => memory.long(poolAddress(slots.length) + 8 * i, value))
   const codeEnd = memory.end
   tables(memory, codeEnd)
-  for (let i = 0; i < memory.data.byteLength; i += 4) memory.data.setUint32(i, random.u32(), true)
+  fillData(memory.data, random)
   return elf(memory, Math.max(codeEnd, memory.end))
+}
+
+/** Each page repeats a random block of its own, so that a stored image compresses well. */
+function fillData(data: DataView, random: Random): void {
+  for (let page = 0; page < DATA_PAGES; page++) {
+    const block = Array.from({ length: 24 }, () => random.u32())
+    for (let i = 0; i < PAGE; i += 4) data.setUint32(page * PAGE + i, block[(i / 4) % block.length], true)
+  }
 }
 
 /** Where the pools stand for a number of slots. */

@@ -8,7 +8,7 @@ import { disassemble } from '../disassemble.js'
 import { machineSubject } from '../machine-subject.js'
 import { NO_ROW } from './cases.js'
 import { excludedReads, excludedWords, excludedWrites } from './exclusions.js'
-import { type RandomGuest, randomGuest } from './generate.js'
+import { type RandomGuest, randomGuest, sweepGuests } from './generate.js'
 import { CASES, SLOT_BYTES } from './image.js'
 
 /** Random words in one guest. */
@@ -25,7 +25,7 @@ export interface RandomOptions {
 }
 
 /**
- * Runs guests until they hold `words` random words.
+ * Runs the sweeps, then guests until they hold `words` random words.
  *
  * @returns the number of guests that differed.
  */
@@ -36,10 +36,8 @@ export async function runRandom(options: RandomOptions, print: (line: string) =>
   let differences = 0
   const folder = mkdtempSync(join(tmpdir(), 'random-'))
   try {
-    for (let number = 0; done < options.words; number++) {
-      const cases = Math.min(CASES_PER_GUEST, options.words - done)
-      const guest = randomGuest(options.seed, number, cases)
-      const kernel = join(folder, `random-${options.seed}-${number}.elf`)
+    const run = async (label: string, guest: RandomGuest): Promise<void> => {
+      const kernel = join(folder, 'guest.elf')
       writeFileSync(kernel, guest.file)
       const what = {
         kernel,
@@ -50,15 +48,19 @@ export async function runRandom(options: RandomOptions, print: (line: string) =>
         memoryMiB: MEMORY_MIB,
       }
       const result = await compare(what, machineSubject, { every: 1024, seconds: SECONDS })
-      rmSync(kernel)
       for (const [row, count] of guest.counts) counts.set(row, (counts.get(row) ?? 0) + count)
-      done += cases
       instructionsCompared += result.compared
       if (result.difference || !result.ended) {
         differences++
-        print(explain(options.seed, number, guest, result))
+        print(explain(label, guest, result))
       }
-      options.progress(`${done} of ${options.words} words, ${differences} differences`)
+      options.progress(`${label}: ${differences} differences`)
+    }
+    for (const [label, guest] of sweepGuests()) await run(label, guest)
+    for (let number = 0; done < options.words; number++) {
+      const cases = Math.min(CASES_PER_GUEST, options.words - done)
+      await run(`guest ${number} of seed ${options.seed}`, randomGuest(options.seed, number, cases))
+      done += cases
     }
   } finally {
     rmSync(folder, { recursive: true, force: true })
@@ -66,14 +68,14 @@ export async function runRandom(options: RandomOptions, print: (line: string) =>
   for (const line of summary(counts)) print(line)
   const guests = Math.ceil(options.words / CASES_PER_GUEST)
   print(
-    `${done} random words in ${guests} guests (seed ${options.seed}), ${instructionsCompared} instructions compared, ${differences} differences`,
+    `${done} random words in ${guests} guests (seed ${options.seed}) and the sweeps, ${instructionsCompared} instructions compared, ${differences} differences`,
   )
   return differences
 }
 
-function explain(seed: number, number: number, guest: RandomGuest, result: Comparison): string {
+function explain(label: string, guest: RandomGuest, result: Comparison): string {
   const { el, mmu, sctlr } = guest.setting
-  const lines = [`guest ${number} of seed ${seed}: EL${el}, MMU ${mmu ? 'on' : 'off'}, SCTLR_EL1 ${sctlr.toString(16)}`]
+  const lines = [`${label}: EL${el}, MMU ${mmu ? 'on' : 'off'}, SCTLR_EL1 ${sctlr.toString(16)}`]
   if (!result.difference) return [...lines, 'QEMU did not come to an end'].join('\n')
   lines.push(describe(result.difference, disassemble))
   const pc = result.difference.previous?.pc
@@ -85,7 +87,7 @@ function explain(seed: number, number: number, guest: RandomGuest, result: Compa
 
 function* summary(counts: ReadonlyMap<string, number>): Generator<string> {
   yield `${'words'.padStart(8)}  row`
-  const rows = [...new Set([...instructions.map(({ name }) => name), NO_ROW])]
+  const rows = [...new Set([...instructions.map(({ name }) => name), NO_ROW, ...counts.keys()])]
   for (const row of rows) yield `${String(counts.get(row) ?? 0).padStart(8)}  ${row}`
   yield 'left out:'
   for (const { register, reason } of excludedWrites) yield `  MSR ${register.source}: ${reason}`
