@@ -10,6 +10,8 @@ import type { Guest, Subject, SubjectFactory } from './subject.js'
 const X0 = registerAddress('x') >>> 2
 const SP = registerAddress('sp') >>> 2
 const PC = registerAddress('pc') >>> 2
+/** Instructions between two looks at whether the UART takes a byte. */
+const TYPING_INTERVAL = 50
 /** Exception classes of an instruction abort. */
 const INSTRUCTION_ABORT = [0x20, 0x21]
 
@@ -35,6 +37,7 @@ export class MachineSubject implements Subject {
   private readonly machine: Machine
   private readonly sent: number[] = []
   private fetchFault = false
+  private door: { next: number; deliver(icount: number): void } = { next: Infinity, deliver: () => undefined }
   private failure: string | undefined
 
   constructor(guest: GuestImage) {
@@ -97,12 +100,32 @@ export class MachineSubject implements Subject {
     const { machine } = this
     for (;;) {
       const end = machine.run(Number.MAX_SAFE_INTEGER)
+      if (end === 'asleep' && this.door.next !== Infinity && this.door.next !== machine.icount) {
+        this.door.next = machine.icount
+        continue
+      }
       if (end === 'power-off' || end === 'reset' || end === 'asleep') {
         this.running = this.stopped(end)
         return
       }
       if (end === 'idle') machine.skipIdle()
     }
+  }
+
+  /** Has bytes come by the UART, as fast as it takes them. */
+  type(input: Uint8Array): void {
+    const { machine } = this
+    const { uart } = machine.board
+    let next = 0
+    const door = {
+      next: machine.icount,
+      deliver(icount: number) {
+        while (next < input.length && uart.canReceive() > 0) uart.receive(input[next++])
+        door.next = next < input.length ? icount + TYPING_INTERVAL : Infinity
+      },
+    }
+    this.door = door
+    machine.door = door
   }
 
   uart(): Uint8Array {

@@ -90,7 +90,10 @@ export function* sweepGuests(): Generator<readonly [label: string, guest: Random
         cases.set(slots.length, { words: [complete], word: complete, row: what })
         slots.push(pad([complete]))
       }
-      yield [`${what}, from ${first}`, { file: buildImage(setting, slots, [], random), setting, counts: new Map([[what, slots.length]]), cases }]
+      yield [
+        `${what}, from ${first}`,
+        { file: buildImage(setting, slots, [], random), setting, counts: new Map([[what, slots.length]]), cases },
+      ]
     }
   }
 }
