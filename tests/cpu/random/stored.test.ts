@@ -1,4 +1,4 @@
-/** Random instructions against stored results of QEMU 7.2: a change of meaning fails here, on machines without QEMU too. */
+/** Random instructions, faults and interrupts against stored results of QEMU 7.2: a change of meaning fails here, on machines without QEMU too. */
 import { describe, expect, it } from 'vitest'
 import { instructions } from '../../../cpu/isa/table.js'
 import { follow } from '../../lockstep/compare.js'
@@ -13,18 +13,18 @@ const guests = storedGuests()
 const FIRST_CASE = (0x1000 + CASES - BASE) / 4
 const AGAIN = 'if the guests are to change, store them anew: npm run lockstep -- --store'
 
-function subject(name: string, bytes: Uint8Array): MachineSubject {
-  const options = { virtualization: false, icountShift: 0, append: undefined, initrd: undefined, memoryMiB: MEMORY_MIB }
-  return new MachineSubject({ kernel: name, bytes, ...options })
+function subject({ image, icountShift }: StoredGuest, bytes: Uint8Array): MachineSubject {
+  const options = { virtualization: false, icountShift, append: undefined, initrd: undefined, memoryMiB: MEMORY_MIB }
+  return new MachineSubject({ kernel: image, bytes, ...options })
 }
 
 function replay(guest: StoredGuest, bytes: Uint8Array) {
-  const machine = subject(guest.image, bytes)
+  const machine = subject(guest, bytes)
   return { machine, outcome: follow(machine, new RunHash(), storedCheckpoints(guest)) }
 }
 
-describe('random instructions', () => {
-  it.each(guests)('$image (EL$el, MMU $mmu) runs as on QEMU', (guest) => {
+describe('stored results of QEMU', () => {
+  it.each(guests)('$title: runs as on QEMU', (guest) => {
     const { machine, outcome } = replay(guest, storedImage(guest))
     const first = outcome.agreed * guest.every
     expect(outcome, `the first difference is among instructions ${first} to ${first + guest.every}; ${AGAIN}`).toEqual({
