@@ -59,6 +59,8 @@ export const Record = {
   HANDLER: 0,
   REGISTERS: 2,
   MAX_REGISTERS: 5,
+  /** u16: the handler of an instruction with a breakpoint. */
+  BEHIND_BREAKPOINT: 12,
   /** u16: number of a rare instruction in the second function. */
   RARE: 14,
   OPERANDS: 16,

@@ -92,6 +92,12 @@ export class Processor {
   readonly events: ProcessorEvents
   private readonly codePages: CodePages
   private readonly runs = new Map<boolean, Run>()
+  private breakpoints: ReadonlySet<bigint> = new Set()
+  /** Where in a page there are breakpoints, as indices of instructions. */
+  private breakpointIndices: ReadonlySet<number> = new Set()
+  /** The budget at which a breakpoint is passed, because execution resumes from it; 0 for none. */
+  private passing = 0
+  private hit = false
 
   /**
    * Places the processor's state in `memory`, before any device's.
@@ -145,10 +151,12 @@ export class Processor {
    * Executes exactly `budget` instructions (1 to 2^31-1), or fewer if something asks to {@link stop}: an interrupt that can be taken, a
    * WFI, power-off. An instruction that ends in an exception counts as one, and so does a fetch that does.
    *
+   * @param pass whether a breakpoint at the first instruction is passed.
    * @returns how many of the budget are left.
    */
-  run(budget: number): number {
+  run(budget: number, pass = false): number {
     const { u32 } = this
+    this.passing = pass ? budget : 0
     u32[STOP] = 0
     u32[Cell.BUDGET >>> 2] = budget
     if (u32[IL] !== 0) {
@@ -156,6 +164,24 @@ export class Processor {
       return budget - 1
     }
     return this.interpreter(this.mmu.alignmentChecks)(budget)
+  }
+
+  /**
+   * Sets breakpoints at virtual addresses: {@link run} returns in front of an instruction that stands at one. Code without
+   * breakpoints runs as fast as ever.
+   */
+  setBreakpoints(addresses: Iterable<bigint>): void {
+    this.breakpoints = new Set(addresses)
+    this.breakpointIndices = new Set([...this.breakpoints].map((address) => Number(address & 0xfffn) >>> 2))
+    this.codePages.clear()
+    this.mmu.fast.flush(FastTable.CODE)
+  }
+
+  /** Whether the last {@link run} returned because of a breakpoint; asking forgets it. */
+  takeBreakpointHit(): boolean {
+    const { hit } = this
+    this.hit = false
+    return hit
   }
 
   /** Instructions left of the current {@link run}'s budget, the one that is executing included. */
@@ -309,12 +335,20 @@ export class Processor {
         undefined: () => {
           takeUndefined(this)
         },
+        breakpoint: () => (this.atBreakpoint() ? 1 : 0),
       }
       const instance = new WebAssembly.Instance(module, { env: { memory: this.memory.wasm, ...imports } })
       run = instance.exports['run'] as Run
       this.runs.set(alignmentChecks, run)
     }
     return run
+  }
+
+  private atBreakpoint(): boolean {
+    if (this.remaining === this.passing || !this.breakpoints.has(this.state.pc)) return false
+    this.hit = true
+    this.stop()
+    return true
   }
 
   private perform(operation: SystemOperation, a: number, b: number): boolean {
@@ -333,8 +367,13 @@ export class Processor {
     const { page, index } = this.codePages.locate(record)
     const decoded = decode(this.mmu.fetchWord(page * PAGE_SIZE + index * 4))
     const { view } = this.memory
+    const setHandler = (number: number): void => {
+      const watched = this.breakpointIndices.has(index)
+      view.setUint16(record + (watched ? Record.BEHIND_BREAKPOINT : Record.HANDLER), number, true)
+      if (watched) view.setUint16(record + Record.HANDLER, SpecialHandler.BREAKPOINT, true)
+    }
     if (!decoded) {
-      view.setUint16(record + Record.HANDLER, SpecialHandler.UNDEFINED, true)
+      setHandler(SpecialHandler.UNDEFINED)
       return
     }
     const handler = handlerTable.find(decoded)
@@ -351,7 +390,7 @@ export class Processor {
     }
     const rare = code.rareNumberOf(handler)
     if (rare !== undefined) view.setUint16(record + Record.RARE, rare, true)
-    view.setUint16(record + Record.HANDLER, code.numberOf(handler) + (staysInPage(handler, raw, index) ? 1 : 0), true)
+    setHandler(code.numberOf(handler) + (staysInPage(handler, raw, index) ? 1 : 0))
   }
 }
 

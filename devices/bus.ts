@@ -32,7 +32,7 @@ export class Bus {
   readonly regions: Region[] = []
 
   /**
-   * Puts a device at guest physical addresses `base` to `base + size - 1`.
+   * Puts a device at guest physical addresses `base` to `base + size - 1`: it answers accesses that start there.
    *
    * @throws {Error} if the range overlaps that of another device: a board is wired wrongly.
    */
@@ -70,12 +70,12 @@ export class Bus {
     const { device } = region
     const offset = pa - region.base
     if (size === 4) {
-      if (device.minAccess > 4 || device.maxAccess < 4) return false
+      if (device.minAccess > 4 || device.maxAccess < 4 || device.writeOnly) return false
       this.lo = device.read(offset, 4)
       this.hi = 0
       return true
     }
-    if (size < device.minAccess || size > device.maxAccess) return false
+    if (size < device.minAccess || size > device.maxAccess || device.writeOnly) return false
     if (size === 8) {
       this.lo = device.read(offset, 4)
       this.hi = device.read(offset + 4, 4)

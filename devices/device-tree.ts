@@ -27,6 +27,10 @@ const PPI = 1
 const EDGE_RISING = 1
 const LEVEL_HIGH = 4
 const PPI_OF_CPU0 = 1 << 8
+/** Spaces of PCI addresses, in the first of their three cells. */
+const PCI_IO = 0x0100_0000
+const PCI_MEMORY = 0x0200_0000
+const PCI_MEMORY_64 = 0x0300_0000
 /** Phandles, in the order in which QEMU hands them out. */
 const CLOCK = 0x8000
 const CPU0 = 0x8001
@@ -174,9 +178,18 @@ function addPcie(root: FdtNode): void {
     .set('msi-map', [0, V2M, 0, 0x1_0000])
     .set('reg', range(0x40_1000_0000, 0x1000_0000))
     .set('ranges', [
-      ...[0x0100_0000, 0, 0, ...range(0x3eff_0000, 0x1_0000)],
-      ...[0x0200_0000, 0, 0x1000_0000, ...range(0x1000_0000, 0x2eff_0000)],
-      ...[0x0300_0000, 0x80, 0, ...range(0x80_0000_0000, 0x80_0000_0000)],
+      PCI_IO,
+      0,
+      0,
+      ...range(0x3eff_0000, 0x1_0000),
+      PCI_MEMORY,
+      0,
+      0x1000_0000,
+      ...range(0x1000_0000, 0x2eff_0000),
+      PCI_MEMORY_64,
+      0x80,
+      0,
+      ...range(0x80_0000_0000, 0x80_0000_0000),
     ])
     .set('#interrupt-cells', [1])
     .set('interrupt-map', interruptMap)

@@ -20,6 +20,8 @@ export interface MmioDevice {
    */
   readonly minAccess: AccessSize
   readonly maxAccess: AccessSize
+  /** Whether reads abort. */
+  readonly writeOnly?: boolean
   /** Reads a register: `offset` from the region's start. The result is unsigned. */
   read(offset: number, size: 1 | 2 | 4): number
   /** Writes a register: `value` is unsigned. */

@@ -65,6 +65,8 @@ export type RunEnd =
   | 'idle'
   /** The processor waits, and no timer will wake it: only input can. */
   | 'asleep'
+  /** In front of an instruction with a breakpoint; the next {@link Machine.run} passes it. */
+  | 'breakpoint'
   /** {@link Machine.pause} was called. */
   | 'paused'
   | 'power-off'
@@ -94,6 +96,8 @@ export class Machine {
   door: InputDoor = NO_INPUT
   /** Instructions executed so far: the position. */
   icount = 0
+  /** A breakpoint at this position does not stop: execution resumes from it. */
+  passBreakpointAt = -1
   /** Whether nothing but instructions has happened since the last one: only then may input be delivered. */
   private fresh = true
   private executing = false
@@ -193,6 +197,10 @@ export class Machine {
       const untilDeadline = Math.ceil((this.nextDeadline() - this.now()) / 2 ** this.config.icountShift)
       const untilInput = Math.max(this.door.next - this.icount, 1)
       this.execute(Math.min(limit - this.icount, untilDeadline, untilInput, LONGEST_RUN))
+      if (cpu.takeBreakpointHit()) {
+        this.passBreakpointAt = this.icount
+        return 'breakpoint'
+      }
     }
   }
 
@@ -230,7 +238,7 @@ export class Machine {
 
   /** Starts anew after a reset that the guest has asked for. What was loaded is loaded again; other RAM and the time stay. */
   restart(): void {
-    this.board.reset()
+    this.board.systemReset()
     this.cpu.reset()
     this.powerOn()
     this.fresh = false
@@ -319,7 +327,7 @@ export class Machine {
     this.executing = true
     let done = 0
     try {
-      done = budget - this.cpu.run(budget)
+      done = budget - this.cpu.run(budget, this.passBreakpointAt === this.icount)
     } catch (error) {
       // An instruction that cannot be modelled has changed nothing: the position is the one before it.
       done = this.current - this.icount
@@ -327,7 +335,7 @@ export class Machine {
     } finally {
       this.executing = false
       this.icount += done
-      this.fresh = true
+      if (done > 0) this.fresh = true
     }
   }
 

@@ -3,6 +3,7 @@ import type { MachineMemory } from '../cpu/machine-memory.js'
 import { Bus } from './bus.js'
 import type { Clock, Line } from './device.js'
 import { FLASH_SIZE, Flash } from './flash.js'
+import { FwCfg } from './fw-cfg.js'
 import { TIMER_INTIDS } from './generic-timer.js'
 import { FIRST_SPI, GicV2, type GicOutputs } from './gicv2.js'
 import { GicV2m, V2M_FIRST_INTID, V2M_INTIDS } from './gicv2m.js'
@@ -49,6 +50,7 @@ export class VirtBoard {
     this.rtc = new Pl031(memory, clock, gic.line(RTC_INTID), options.rtcBase)
     this.gpio = new Pl061(memory, gic.line(GPIO_INTID))
     this.pcie = new PcieConfiguration(memory)
+    const fwCfg = new FwCfg(memory, options.cpus)
     const messages = Array.from({ length: V2M_INTIDS }, (_, n) => gic.line(V2M_FIRST_INTID + n))
     bus.map(0x0000_0000, FLASH_SIZE, new Flash(options.flash))
     bus.map(0x0800_0000, 0x1000, gic.distributor)
@@ -56,6 +58,8 @@ export class VirtBoard {
     bus.map(0x0802_0000, 0x1000, new GicV2m(messages))
     bus.map(0x0900_0000, 0x1000, this.uart)
     bus.map(0x0901_0000, 0x1000, this.rtc)
+    bus.map(0x0902_0000, 1, fwCfg.data)
+    bus.map(0x0902_0008, 1, fwCfg.selector)
     bus.map(0x0903_0000, 0x1000, this.gpio)
     for (let n = 0; n < VIRTIO_MMIO_TRANSPORTS; n++) {
       bus.map(0x0a00_0000 + n * VIRTIO_MMIO_SIZE, VIRTIO_MMIO_SIZE, new EmptyVirtioMmio())
@@ -84,6 +88,16 @@ export class VirtBoard {
   /** All devices as after power-on. */
   reset(): void {
     for (const { device } of this.bus.regions) device.reset()
+  }
+
+  /**
+   * What PSCI SYSTEM_RESET does to the devices. As in QEMU 7.2, the serial port and the real-time clock know no reset and keep their
+   * state; virtual time goes on.
+   */
+  systemReset(): void {
+    for (const { device } of this.bus.regions) if (device !== this.uart && device !== this.rtc) device.reset()
+    this.uart.restored()
+    this.rtc.restored()
   }
 
   /** To be called after a snapshot was loaded: what is derived from state is worked out anew, every line driven. */

@@ -130,7 +130,7 @@ export class Execution {
 
   /** Why the batch ends for what {@link run} returned; undefined if it does not. */
   endFor(end: RunEnd): BatchEnd | undefined {
-    if (end === 'asleep' || end === 'paused') return undefined
+    if (end === 'asleep' || end === 'paused' || end === 'breakpoint') return undefined
     if (end !== 'limit') return end
     if (this.machine.icount === this.nextSnapshot) return 'snapshot'
     return this.machine.icount - this.start === BATCH_LIMIT ? 'limit' : undefined

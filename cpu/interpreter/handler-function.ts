@@ -26,6 +26,7 @@ export interface SharedFunctions {
   readonly system: number
   readonly abort: number
   readonly undefined: number
+  readonly breakpoint: number
   readonly nzcv: number
   readonly slowLoad: number
   readonly slowStore: number

@@ -11,7 +11,7 @@ import type { Handler } from './handlers.js'
 import { RareOutcome } from './rare-function.js'
 
 /** Handler numbers with a meaning of their own; those of the table follow. */
-export const SpecialHandler = { DECODE: 0, PAGE_END: 1, UNDEFINED: 2, RARE: 3, FIRST: 4 } as const
+export const SpecialHandler = { DECODE: 0, PAGE_END: 1, UNDEFINED: 2, RARE: 3, BREAKPOINT: 4, FIRST: 5 } as const
 
 const PC = registerAddress('pc')
 const NZCV = STATE_BASE + CPU_STATE.offsetOf('nzcv')
@@ -46,6 +46,7 @@ export class HotFunction extends HandlerFunction {
   private readonly flagB: number
   private readonly flagKind: number
   private readonly codeEntry: number
+  private readonly handler: number
   private readonly handlers: readonly Handler[]
   private readonly rareFunction: number
   private near = false
@@ -53,6 +54,7 @@ export class HotFunction extends HandlerFunction {
     reload: new Label(),
     lookup: new Label(),
     dispatch: new Label(),
+    handle: new Label(),
     stop: new Label(),
     stopAtPc: new Label(),
     fault: new Label(),
@@ -71,6 +73,7 @@ export class HotFunction extends HandlerFunction {
     this.flagB = f.local(I64)
     this.flagKind = f.local(I32)
     this.codeEntry = f.local(I32)
+    this.handler = f.local(I32)
     this.handlers = handlers
     this.rareFunction = rareFunction
     let number: number = SpecialHandler.FIRST
@@ -89,6 +92,8 @@ export class HotFunction extends HandlerFunction {
     f.loop(labels.lookup)
     this.lookUpCode()
     f.loop(labels.dispatch)
+    f.get(this.record).memory(mem.i32_load16_u, Record.HANDLER).set(this.handler)
+    f.loop(labels.handle)
     f.block(labels.taken).block(labels.stopAtPc).block(labels.stop).block(labels.undefined).block(labels.fault)
     this.dispatch()
     f.end()
@@ -109,7 +114,7 @@ export class HotFunction extends HandlerFunction {
     f.get(this.budget).i32(1).op(op.i32.sub).tee(this.budget).op(op.i32.eqz)
     f.i32(0).memory(mem.i32_load, Cell.STOP).op(op.i32.or).if().get(this.budget).return().end()
     f.br(labels.reload)
-    f.end().end().end()
+    f.end().end().end().end()
     return f.op(op.unreachable)
   }
 
@@ -153,6 +158,7 @@ export class HotFunction extends HandlerFunction {
     }
     special[SpecialHandler.UNDEFINED] = () => f.br(labels.undefined)
     special[SpecialHandler.RARE] = () => this.callRare()
+    special[SpecialHandler.BREAKPOINT] = () => this.breakpoint()
     const bodies = [...special]
     for (const handler of this.handlers) {
       bodies.push(() => this.common(handler, false))
@@ -160,7 +166,7 @@ export class HotFunction extends HandlerFunction {
     }
     const entries = bodies.map(() => new Label())
     for (const entry of entries.toReversed()) f.block(entry)
-    f.get(this.record).memory(mem.i32_load16_u, Record.HANDLER).brTable(entries, entries[SpecialHandler.UNDEFINED])
+    f.get(this.handler).brTable(entries, entries[SpecialHandler.UNDEFINED])
     for (const body of bodies) {
       f.end()
       body()
@@ -171,6 +177,16 @@ export class HotFunction extends HandlerFunction {
     this.near = near
     const open = this.body(handler)
     if (open && !near) this.next()
+  }
+
+  /** Asks whether to stop in front of the instruction; if not, goes on to its own handler. */
+  private breakpoint(): void {
+    const { f, labels } = this
+    this.storePc()
+    f.i32(0).get(this.budget).memory(mem.i32_store, Cell.BUDGET)
+    f.call(this.context.shared.breakpoint).if()
+    f.i32(0).get(this.budget).i32(1).op(op.i32.add).memory(mem.i32_store, Cell.BUDGET).br(labels.stop).end()
+    f.get(this.record).memory(mem.i32_load16_u, Record.BEHIND_BREAKPOINT).set(this.handler).br(labels.handle)
   }
 
   private callRare(): void {

@@ -32,6 +32,8 @@ export interface InterpreterImports {
   abort(): void
   /** Takes the exception of an UNDEFINED instruction. */
   undefined(): void
+  /** Whether to stop in front of the instruction at the PC: 1, having asked for it, or 0. */
+  breakpoint(): number
 }
 
 const PC = registerAddress('pc')
@@ -62,6 +64,7 @@ export function generateInterpreter(table: HandlerTable, alignmentChecks: boolea
     system: module.importFunction('system', [I32, I32, I32], [I32]),
     abort: module.importFunction('abort', []),
     undefined: module.importFunction('undefined', []),
+    breakpoint: module.importFunction('breakpoint', [], [I32]),
   }
   const shared: SharedFunctions = {
     ...imports,

@@ -222,6 +222,24 @@ export class Mmu {
     return permitted(found.attributes, el, kind, (sctlr & SCTLR_WXN) !== 0) ? 0 : FaultStatus.PERMISSION + found.level
   }
 
+  /**
+   * Where an address leads, for a debugger: nothing is checked for permission, entered in a TLB or otherwise changed.
+   *
+   * @returns the physical address, or -1 if there is no translation.
+   */
+  peek(lo: number, hi: number, el: number): number {
+    const { u32 } = this
+    const el2 = el === 2
+    const tcr = TCR[el2 ? 1 : 0]
+    const canonicalHi = this.withoutTag(hi, u32[tcr], u32[tcr + 1], el2)
+    const within = lo & 0xfff
+    if ((u32[SCTLR[el]] & SCTLR_M) === 0) return (canonicalHi & 0xff_ffff) * TWO_32 + (lo >>> 0)
+    const cached: Translation = { fault: 0, page: 0, attributes: 0, size: 0, level: 0 }
+    if (this.tlb.find(lo, canonicalHi, false, el2, el2 ? 0 : this.asid, cached)) return cached.page + within
+    const walked = this.walker.walk(this.readRegime(el2), lo, canonicalHi)
+    return walked.fault === 0 ? walked.page + within : -1
+  }
+
   /** What the last successful {@link translate} found. */
   get translation(): Translation {
     return this.found

@@ -64,8 +64,10 @@ function bootStub(dtb: number, entry: number): Uint8Array {
     0xaa1f_03e3, // mov x3, xzr
     0x5800_0084, // ldr x4, entry
     0xd61f_0080, // br x4
-    ...[dtb >>> 0, Math.floor(dtb / 2 ** 32)],
-    ...[entry >>> 0, Math.floor(entry / 2 ** 32)],
+    dtb >>> 0,
+    Math.floor(dtb / 2 ** 32),
+    entry >>> 0,
+    Math.floor(entry / 2 ** 32),
   ]
   const stub = new DataView(new ArrayBuffer(words.length * 4))
   words.forEach((word, i) => stub.setUint32(i * 4, word, true))

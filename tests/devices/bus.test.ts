@@ -1,4 +1,5 @@
 /** How the bus takes accesses apart. Expected values are what a guest sees on QEMU 7.2 (`virt`, first 64 KiB of registers). */
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import type { AccessSize } from '../../cpu/board.js'
 import { MachineMemory } from '../../cpu/machine-memory.js'
@@ -6,6 +7,7 @@ import { Bus } from '../../devices/bus.js'
 import type { MmioDevice } from '../../devices/device.js'
 import { GicV2 } from '../../devices/gicv2.js'
 import { Pl011 } from '../../devices/pl011.js'
+import { VirtBoard } from '../../devices/virt.js'
 
 function board(): { bus: Bus; sent: number[] } {
   const memory = new MachineMemory(2 ** 24)
@@ -78,4 +80,28 @@ test('two regions may share a page but not an address', () => {
   expect(bus.read(0x1204, 2)).toBe(false)
   expect(bus.read(0x1400, 4)).toBe(false)
   expect(() => bus.map(0x1100, 0x200, device('c'))).toThrow('c at 0x1100 overlaps a')
+})
+
+test('takes 700 random accesses of all sizes and alignments apart as QEMU does', () => {
+  const outputs = { irq: [() => {}], fiq: [() => {}] }
+  const options = { cpus: 1, rtcBase: 0 }
+  const { bus } = new VirtBoard(new MachineMemory(2 ** 24), options, { now: () => 0 }, outputs, {
+    onTransmit: () => {},
+  })
+  const transcript = readFileSync(new URL('bus-qemu.txt', import.meta.url), 'utf8')
+    .trimEnd()
+    .split('\n')
+  expect(transcript).toHaveLength(700)
+  transcript.forEach((line, i) => {
+    const [access, at, written, result] = line.split(' ')
+    const address = Number.parseInt(at, 16)
+    const size = Number(access[1]) as AccessSize
+    const value = BigInt(`0x${written}`)
+    let ours = 'ok'
+    if (access[0] === 'r') {
+      const answered = bus.read(address, size)
+      ours = answered ? ((BigInt(bus.hi) << 32n) | BigInt(bus.lo)).toString(16) : 'abort'
+    } else if (!bus.write(address, size, Number(value & 0xffff_ffffn), Number(value >> 32n))) ours = 'abort'
+    expect(`${i}: ${access} ${at} ${ours}`).toBe(`${i}: ${access} ${at} ${result}`)
+  })
 })

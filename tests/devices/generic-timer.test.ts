@@ -1,4 +1,5 @@
 /** The generic timer's rules: stored ISTATUS, deadlines, 64-bit edges. Expected values follow from Arm DDI 0487, D11.2. */
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { GenericTimers, TIMER, type TimerRegisters } from '../../devices/generic-timer.js'
 
@@ -139,4 +140,47 @@ test('restored() takes deadlines from ISTATUS as stored, without changing it', (
   registers.ctl = [1, 5, 7, 0]
   timers.restored()
   expect([timers.nextDeadline(), registers.ctl, lines]).toEqual([1600, [1, 5, 7, 0], [false, true, false, false]])
+})
+
+/**
+ * What a guest at EL2 saw on QEMU 7.2 (`virtualization=on -icount shift=0,sleep=off`) of random writes to timer registers: a line has
+ * the operation, its argument, CNTPCT before and after, then CNTP_CTL, CNTV_CTL << 4 and CNTHP_CTL << 8 in one, and GICD_ISPENDR0.
+ */
+test('stores ISTATUS and moves lines as QEMU does, over 500 random operations', () => {
+  const { timers, clock, registers, lines } = bench()
+  const transcript = readFileSync(new URL('generic-timer-qemu.txt', import.meta.url), 'utf8')
+    .trimEnd()
+    .split('\n')
+  expect(transcript).toHaveLength(500)
+  const wrap = (value: bigint): bigint => BigInt.asUintN(64, value)
+  const passTo = (time: number): void => {
+    while (timers.nextDeadline() <= time) {
+      clock.time = timers.nextDeadline()
+      timers.update()
+    }
+    clock.time = time
+  }
+  transcript.forEach((line, i) => {
+    const [operation, argument, before, after, ctl, pending] = line.split(' ').map((word) => BigInt(`0x${word}`))
+    passTo(Number(before) * 16)
+    const perform: Record<string, () => unknown> = {
+      0: () => (registers.cval[0] = wrap(before + argument)),
+      1: () => (registers.cval[1] = wrap(before - registers.voff + argument)),
+      2: () => (registers.cval[2] = wrap(before + argument)),
+      3: () => (registers.ctl[0] = (registers.ctl[0] & 4) | Number(argument)),
+      4: () => (registers.ctl[1] = (registers.ctl[1] & 4) | Number(argument)),
+      5: () => (registers.ctl[2] = (registers.ctl[2] & 4) | Number(argument)),
+      6: () => (registers.voff = argument),
+      7: () => 'a delay',
+      8: () => (registers.cval[1] = argument),
+      9: () => (registers.cval[0] = argument),
+      10: () => (registers.cval[0] = wrap(before + BigInt.asIntN(32, argument))),
+    }
+    perform[operation.toString()]()
+    timers.update()
+    passTo(Number(after) * 16)
+    const control = registers.ctl[0] | (registers.ctl[1] << 4) | (registers.ctl[2] << 8)
+    const levels = ((Number(lines[0]) << 30) | (Number(lines[1]) << 27) | (Number(lines[2]) << 26)) >>> 0
+    expect([control, levels], `operation ${i}`).toEqual([Number(ctl), Number(pending)])
+  })
 })

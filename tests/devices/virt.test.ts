@@ -1,6 +1,7 @@
 /** The board as a whole: against QEMU's answers (`qtest/record.ts board 5 4000`), and through reset and snapshot. */
 import { readFileSync } from 'node:fs'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import type { AccessSize } from '../../cpu/board.js'
 import { MachineMemory } from '../../cpu/machine-memory.js'
 import { VirtBoard } from '../../devices/virt.js'
 import { GPIO_DEVICE } from './qtest/board-steps.js'
@@ -71,6 +72,59 @@ test('the RTC counts seconds of virtual time and its alarm comes whole seconds a
   expect([irq(), virt.nextDeadline(), bus.read(0x0901_0000, 4), bus.lo]).toEqual([true, Infinity, true, 103])
   bus.write(0x0901_001c, 4, 1, 0)
   expect(irq()).toBe(false)
+})
+
+test('a system reset leaves the serial port and the clock alone, as a guest sees on QEMU', () => {
+  const { board: virt } = board()
+  const { bus } = virt
+  const written: [number, number][] = [
+    [0x0900_0038, 0x155],
+    [0x0901_0008, 5],
+    [0x0903_0400, 5],
+    [0x0800_0000, 1],
+  ]
+  for (const [address, value] of written) bus.write(address, 4, value, 0)
+  virt.systemReset()
+  const after = written.map(([address]) => bus.read(address, 4) && bus.lo)
+  expect(after).toEqual([0x155, 5, 0, 0])
+})
+
+describe('fw_cfg', () => {
+  const { bus } = board().board
+  const select = (key: number): boolean => bus.write(0x0902_0008, 2, ((key & 0xff) << 8) | (key >> 8), 0)
+  const read = (size: 1 | 2 | 4 | 8): string =>
+    bus.read(0x0902_0000, size) ? `${bus.hi.toString(16)}:${bus.lo.toString(16)}` : 'abort'
+
+  test('gives successive bytes of the item, whatever the size', () => {
+    expect([read(1), read(2), read(4), read(8)]).toEqual(['0:51', '0:4d45', '0:55', '0:0'])
+    select(0)
+    expect([read(8), read(1)]).toEqual(['0:554d4551', '0:0'])
+  })
+
+  test('lists its files', () => {
+    select(0x19)
+    expect([read(4), read(4), read(2), read(2), read(8)]).toEqual([
+      '0:4000000',
+      '0:0',
+      '0:2000',
+      '0:0',
+      '6f65672d:736f6962',
+    ])
+    select(0x22)
+    expect(read(4)).toBe('0:ffffffff')
+  })
+
+  test('answers at its two registers alone, in their sizes', () => {
+    expect([1, 2, 4, 8].map((size) => bus.write(0x0902_0008, size as AccessSize, 0, 0))).toEqual([
+      false,
+      true,
+      false,
+      false,
+    ])
+    expect([1, 2, 4, 8].map((size) => bus.read(0x0902_0008, size as AccessSize))).toEqual([false, false, false, false])
+    expect(bus.read(0x0902_0004, 4)).toBe(false)
+    expect(bus.read(0x0902_0010, 8)).toBe(false)
+  })
 })
 
 test('a snapshot restores every device, and its lines', () => {
