@@ -1,7 +1,7 @@
 /** The emulated machine as the subject of a comparison. */
 import { readFileSync } from 'node:fs'
 import { savedProgramStatus } from '../../cpu/exceptions.js'
-import { registerAddress } from '../../cpu/state.js'
+import { CPU_STATE, registerAddress } from '../../cpu/state.js'
 import { DEFAULT_CONFIG } from '../../devices/config.js'
 import { Machine } from '../../devices/machine.js'
 import { REGISTER_WORDS, type Registers } from './hash.js'
@@ -20,6 +20,9 @@ export interface GuestImage extends Omit<Guest, 'kernel'> {
   readonly kernel: string
   readonly bytes?: Uint8Array
 }
+
+const STATE_WORDS = CPU_STATE.size >>> 2
+const bytesOf = (words: Uint32Array): Uint8Array => new Uint8Array(words.buffer, words.byteOffset, words.byteLength)
 
 /** {@link SubjectFactory} for files. */
 export const machineSubject: SubjectFactory = (guest) => new MachineSubject(guest)
@@ -110,6 +113,17 @@ export class MachineSubject implements Subject {
       }
       if (end === 'idle') machine.skipIdle()
     }
+  }
+
+  /** Whether two machines that have stopped hold the same: position, processor state, and RAM. */
+  sameEnd(other: MachineSubject): boolean {
+    const [a, b] = [this.machine, other.machine]
+    const state = ({ memory }: Machine) => memory.u32.subarray(X0, X0 + STATE_WORDS)
+    return (
+      a.icount === b.icount &&
+      Buffer.compare(bytesOf(state(a)), bytesOf(state(b))) === 0 &&
+      Buffer.compare(a.memory.ram, b.memory.ram) === 0
+    )
   }
 
   /** Has bytes come by the UART, as fast as it takes them. */

@@ -33,6 +33,9 @@ describe('stored results of QEMU', () => {
       same: true,
     })
     expect(machine.running).toBe(false)
+    const free = subject(guest, storedImage(guest))
+    free.runToEnd()
+    expect(free.sameEnd(machine), 'a run in one go ends in the same state').toBe(true)
   })
 
   it('hold words of every row', () => {

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { instructions } from '../../../cpu/isa/table.js'
 import { type Comparison, compare, describe } from '../compare.js'
 import { disassemble } from '../disassemble.js'
-import { machineSubject } from '../machine-subject.js'
+import type { Guest } from '../subject.js'
+import { MachineSubject, machineSubject } from '../machine-subject.js'
 import { NO_ROW } from './cases.js'
 import { excludedReads, excludedWords, excludedWrites } from './exclusions.js'
 import { type RandomGuest, randomGuest, sweepGuests } from './generate.js'
@@ -50,6 +51,10 @@ export async function runRandom(options: RandomOptions, print: (line: string) =>
       const result = await compare(what, machineSubject, { every: 1024, seconds: SECONDS })
       for (const [row, count] of guest.counts) counts.set(row, (counts.get(row) ?? 0) + count)
       instructionsCompared += result.compared
+      if (!result.difference && !sameWithoutSteps(what)) {
+        differences++
+        print(`${label}: a run in one go ends in another state than one by single steps`)
+      }
       if (result.difference || !result.ended) {
         differences++
         print(explain(label, guest, result))
@@ -71,6 +76,15 @@ export async function runRandom(options: RandomOptions, print: (line: string) =>
     `${done} random words in ${guests} guests (seed ${options.seed}) and the sweeps, ${instructionsCompared} instructions compared, ${differences} differences`,
   )
   return differences
+}
+
+/** Whether a guest that is not stopped after every instruction ends in the same state. */
+function sameWithoutSteps(guest: Guest): boolean {
+  const stepped = new MachineSubject(guest)
+  while (stepped.step());
+  const free = new MachineSubject(guest)
+  free.runToEnd()
+  return stepped.sameEnd(free)
 }
 
 function explain(label: string, guest: RandomGuest, result: Comparison): string {
