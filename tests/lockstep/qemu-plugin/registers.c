@@ -16,12 +16,14 @@
 //            skip=N max=N       text: the first instruction shown, and how many
 //            stop=N             end QEMU when N instructions have been seen (default: never)
 //
-// The hash has two lanes of 32 bits, so that JavaScript can compute it with Math.imul (see ../hash.ts, which must agree).
+// The hash has two lanes of 32 bits, so that JavaScript can compute it with Math.imul (see ../hash.ts, which must agree). The opcode is
+// left out: an instruction that differs shows in the registers of the next one.
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 // The part of QEMU's plugin interface (version 1) that is used here.
 typedef uint64_t plugin_id;
@@ -116,7 +118,7 @@ static void refuse(const char *what, unsigned long long ours, unsigned long long
           "registers.so: %s reads as %llx but QEMU's gdb stub says %llx after %llu instructions: the offsets in "
           "registers.c are those of Debian's QEMU 7.2.22; this is another build\n",
           what, ours, stub, (unsigned long long)count);
-  exit(3);
+  _exit(3);
 }
 
 static uint64_t stub_register(int number) {
@@ -167,7 +169,7 @@ static void before_instruction(unsigned index, void *data) {
   if (!cpu) {
     if (!singlestep) {
       fprintf(stderr, "registers.so: QEMU must run with -singlestep\n");
-      exit(3);
+      _exit(3);
     }
     cpu = qemu_get_cpu(index);
     stub_value = g_byte_array_new();
@@ -175,7 +177,8 @@ static void before_instruction(unsigned index, void *data) {
   if (count < 256 || count % every == 0) check_offsets();
   if (count >= stop) {
     finish();
-    exit(0);
+    // QEMU's own exit waits for this thread.
+    _exit(0);
   }
   if (text) {
     if (count >= skip && count - skip < maximum) show(site);
@@ -183,7 +186,7 @@ static void before_instruction(unsigned index, void *data) {
     return;
   }
   fold((uint32_t)site->pc, (uint32_t)(site->pc >> 32));
-  fold(site->opcode, pstate());
+  fold(pstate(), 0);
   for (int i = 0; i < 32; i++) {
     uint64_t value = word64(OFFSET_X0 + 8 * i);
     fold((uint32_t)value, (uint32_t)(value >> 32));
@@ -241,7 +244,7 @@ __attribute__((visibility("default"))) int qemu_plugin_install(plugin_id id, con
     fprintf(stderr, "registers.so: cannot write %s\n", path);
     return 1;
   }
-  setvbuf(out, NULL, getenv("UNBUF") ? _IONBF : _IOFBF, 1 << 20);
+  setvbuf(out, NULL, _IOFBF, 1 << 20);
   qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
   qemu_plugin_register_atexit_cb(id, at_exit, NULL);
   return 0;
