@@ -95,8 +95,8 @@ const ADD_SUB_CARRY = insn('sf:1 op:1 S:1 11010000 Rm:5 000000 Rn:5 Rd:5', 'ADC/
 /** The condition is an operand here: a handler for each of them would crowd the interpreter for an instruction that is not that common. */
 const CONDITIONAL_COMPARE = insn('sf:1 op:1 1 11010010 Rm:5 immcond:4 imm:1 0 Rn:5 0 nzcv:4', 'CCMN/CCMP', {
   split: { count: 2, of: (raw) => raw.imm },
-  asm: ({ sf, op, imm, Rn, Rm, nzcv, cond }) =>
-    text(op ? 'ccmp' : 'ccmn', X(Rn, sf), imm ? hex(Rm) : X(Rm, sf), hex(nzcv), condition(cond)),
+  asm: ({ sf, op, imm, Rn, Rm, nzcv, immcond }) =>
+    text(op ? 'ccmp' : 'ccmn', X(Rn, sf), imm ? hex(Rm) : X(Rm, sf), hex(nzcv), condition(immcond)),
   exec(c, f) {
     const operand1 = c.X(f.Rn, f.sf)
     const operand2 = f.split ? c.operand(widthOf(f.sf), (raw) => raw.Rm) : c.X(f.Rm, f.sf)
