@@ -98,6 +98,8 @@ export function takeException(
   }
   selectStack(u32, target, 1)
   u32[DAIF] = Daif.ALL
+  // The architecture leaves NZCV as it was; QEMU clears it, and so do we, since a handler cannot rely on either.
+  u32[NZCV] = 0
   u32[ILLEGAL] = 0
   const vectorLo = (u32[VBAR[target]] >>> 0) + base + vector
   u32[PC] = vectorLo
