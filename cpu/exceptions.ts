@@ -196,9 +196,9 @@ export function exceptionReturn(cpu: Processor): boolean {
   const spsr = u32[SPSR[el]]
   const target = (spsr >>> 2) & 3
   const spsel = spsr & 1
-  u32[EXCLUSIVE] = 0
   if ((spsr & 0x10) !== 0 && target <= el)
     cpu.unsupported(`a return to AArch32 (SPSR_EL${el} = 0x${spsr.toString(16)})`)
+  u32[EXCLUSIVE] = 0
   u32[PC] = u32[ELR[el]]
   u32[PC + 1] = u32[ELR[el] + 1]
   u32[NZCV] = spsr >>> 28
