@@ -87,6 +87,8 @@ export class Processor {
   /** The value of a system register on its way, as unsigned halves. */
   lo = 0
   hi = 0
+  /** Breakpoints stay set, but stop nothing. */
+  ignoreBreakpoints = false
   /** Set when a system register's access has ended in an exception. */
   excepted = false
   readonly events: ProcessorEvents
@@ -362,7 +364,7 @@ export class Processor {
 
   private atBreakpoint(record: number): boolean {
     this.stop()
-    this.hit = this.remaining !== this.passing && this.breakpoints.has(this.state.pc)
+    this.hit = !this.ignoreBreakpoints && this.remaining !== this.passing && this.breakpoints.has(this.state.pc)
     if (this.hit) return true
     const { view } = this.memory
     view.setUint16(record + Record.HANDLER, view.getUint16(record + Record.BEHIND_BREAKPOINT, true), true)
