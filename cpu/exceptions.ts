@@ -98,6 +98,8 @@ export function takeException(
   }
   selectStack(u32, target, 1)
   u32[DAIF] = Daif.ALL
+  // The architecture leaves NZCV as it was; QEMU clears it, and so do we, since a handler cannot rely on either.
+  u32[NZCV] = 0
   u32[ILLEGAL] = 0
   const vectorLo = (u32[VBAR[target]] >>> 0) + base + vector
   u32[PC] = vectorLo
@@ -194,9 +196,9 @@ export function exceptionReturn(cpu: Processor): boolean {
   const spsr = u32[SPSR[el]]
   const target = (spsr >>> 2) & 3
   const spsel = spsr & 1
-  u32[EXCLUSIVE] = 0
   if ((spsr & 0x10) !== 0 && target <= el)
     cpu.unsupported(`a return to AArch32 (SPSR_EL${el} = 0x${spsr.toString(16)})`)
+  u32[EXCLUSIVE] = 0
   u32[PC] = u32[ELR[el]]
   u32[PC + 1] = u32[ELR[el] + 1]
   u32[NZCV] = spsr >>> 28

@@ -87,6 +87,8 @@ export class Processor {
   /** The value of a system register on its way, as unsigned halves. */
   lo = 0
   hi = 0
+  /** Breakpoints stay set, but stop nothing. */
+  ignoreBreakpoints = false
   /** Set when a system register's access has ended in an exception. */
   excepted = false
   readonly events: ProcessorEvents
@@ -98,6 +100,8 @@ export class Processor {
   /** The budget at which a breakpoint is passed, because execution resumes from it; 0 for none. */
   private passing = 0
   private hit = false
+  /** The record whose breakpoint has been passed and must be set again; 0 for none. */
+  private disarmed = 0
 
   /**
    * Places the processor's state in `memory`, before any device's.
@@ -142,6 +146,7 @@ export class Processor {
 
   /** To be called when the state has been replaced, RAM being as it was or changed with `changedFromOutside`. */
   stateReplaced(): void {
+    this.rearm()
     this.mmu.fast.flushAll()
     this.u32[Cell.REGIME >>> 2] = regimeAddress(this.u32[EL])
     this.u32[STOP] = 0
@@ -157,6 +162,7 @@ export class Processor {
   run(budget: number, pass = false): number {
     const { u32 } = this
     this.passing = pass ? budget : 0
+    this.rearm()
     u32[STOP] = 0
     u32[Cell.BUDGET >>> 2] = budget
     if (u32[IL] !== 0) {
@@ -175,6 +181,7 @@ export class Processor {
     this.breakpointIndices = new Set([...this.breakpoints].map((address) => Number(address & 0xfffn) >>> 2))
     this.codePages.clear()
     this.mmu.fast.flush(FastTable.CODE)
+    this.disarmed = 0
   }
 
   /** Whether the last {@link run} returned because of a breakpoint; asking forgets it. */
@@ -335,7 +342,7 @@ export class Processor {
         undefined: () => {
           takeUndefined(this)
         },
-        breakpoint: () => (this.atBreakpoint() ? 1 : 0),
+        breakpoint: (record) => (this.atBreakpoint(record) ? 1 : 0),
       }
       const instance = new WebAssembly.Instance(module, { env: { memory: this.memory.wasm, ...imports } })
       run = instance.exports['run'] as Run
@@ -344,11 +351,25 @@ export class Processor {
     return run
   }
 
-  private atBreakpoint(): boolean {
-    if (this.remaining === this.passing || !this.breakpoints.has(this.state.pc)) return false
-    this.hit = true
+  /** Sets the breakpoint that was passed again, unless its record has been given up since. */
+  private rearm(): void {
+    const { disarmed } = this
+    if (disarmed === 0) return
+    const { view } = this.memory
+    const same =
+      view.getUint16(disarmed + Record.HANDLER, true) === view.getUint16(disarmed + Record.BEHIND_BREAKPOINT, true)
+    if (same) view.setUint16(disarmed + Record.HANDLER, SpecialHandler.BREAKPOINT, true)
+    this.disarmed = 0
+  }
+
+  private atBreakpoint(record: number): boolean {
     this.stop()
-    return true
+    this.hit = !this.ignoreBreakpoints && this.remaining !== this.passing && this.breakpoints.has(this.state.pc)
+    if (this.hit) return true
+    const { view } = this.memory
+    view.setUint16(record + Record.HANDLER, view.getUint16(record + Record.BEHIND_BREAKPOINT, true), true)
+    this.disarmed = record
+    return false
   }
 
   private perform(operation: SystemOperation, a: number, b: number): boolean {

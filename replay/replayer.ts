@@ -5,6 +5,7 @@ import type { SymbolTable } from '../devices/loader/symbols.js'
 import type { TraceReader } from '../trace/reader.js'
 import type { BatchRow, InputRow } from '../trace/rows.js'
 import { readDescription } from './description.js'
+import { EventLog } from './event-log.js'
 import { type Batch, Execution } from './execution.js'
 import { hostMilliseconds, yieldToHost } from './platform.js'
 
@@ -83,6 +84,8 @@ export class Replayer {
   readonly execution: Execution
   readonly symbols: SymbolTable
   private readonly reader: TraceReader
+  /** What has happened in the current batch. */
+  private readonly events = new EventLog()
 
   /**
    * @throws {TraceError} if the trace holds what this kaal cannot honour, before the first instruction.
@@ -92,9 +95,12 @@ export class Replayer {
     this.reader = reader
     const { config, files, snapshotInterval } = readDescription(reader)
     this.execution = new Execution(config, files, snapshotInterval, {
-      transmit: (_icount, byte) => options.onTransmit?.(byte),
-      interrupt: () => {},
-      exception: () => {},
+      transmit: (icount, byte) => {
+        this.events.add('uart', icount, byte)
+        options.onTransmit?.(byte)
+      },
+      interrupt: (icount, _vcpu, intid) => this.events.add('interrupt', icount, intid),
+      exception: (icount, _vcpu, _kind, esr) => this.events.add('exception', icount, esr),
     })
     this.execution.door = new RecordedInputs(reader, this.execution)
     this.symbols = this.execution.machine.boot.symbols
@@ -126,6 +132,7 @@ export class Replayer {
     const { execution } = this
     const end = recorded.icount + recorded.count
     let replayed: Batch
+    this.events.clear()
     try {
       // Only a recording that was stopped has a batch that ends for no reason of the machine's own.
       const stopped = recorded.ended === 'stopped'
@@ -165,7 +172,9 @@ export class Replayer {
     const pc = this.execution.machine.cpu.state.pc
     const place = this.symbols.describe(pc)
     const where = `replay pc 0x${pc.toString(16)}${place ? ` <${place}>` : ''}`
-    const message = `replay differs in batch ${n}, which begins at ${icount}: ${what} (${where}); everything before ${icount} agrees`
+    const event = this.events.firstDifference(this.reader, recorded)
+    const also = event ? `; ${event}` : ''
+    const message = `replay differs in batch ${n}, which begins at ${icount}: ${what} (${where})${also}; everything before ${icount} agrees`
     return { batch: n, recorded, replayed, message }
   }
 }

@@ -43,6 +43,8 @@ const LEAVE_BEHIND = [2 ** 20, 2 ** 16, 2 ** 13, 2 ** 10]
 const KEPT = 256
 /** The host's event loop gets its turn after about so many instructions of a long continue. */
 const SLICE = 2 ** 24
+/** Stretches that a search backwards is divided into. */
+const STRETCHES = 16
 
 /** A trace, opened for looking around in it. */
 export class Timeline {
@@ -152,12 +154,11 @@ export class Timeline {
     let before = this.position
     while (before > 0) {
       const from = this.nearest(before - 1)
-      const hits = this.hitsBetween(from, before)
-      if (hits > 0) {
-        this.restore(from)
-        let end: RunEnd = 'limit'
-        for (let hit = 0; hit < hits; hit++) end = this.run(before)
-        if (end === 'breakpoint') return this.atBreakpoint()
+      const last = this.lastHit(from, before)
+      if (last) {
+        this.restore(last.from)
+        for (let hit = 0; hit < last.hits; hit++) this.run(before)
+        return this.atBreakpoint()
       }
       before = from.position
       if (await this.turn()) {
@@ -219,12 +220,29 @@ export class Timeline {
     return { reason: 'breakpoint', position: this.position, ...(id !== undefined && { breakpoint: id }) }
   }
 
-  /** How many times a breakpoint is met from a checkpoint up to, but not at, a position. */
-  private hitsBetween(from: Checkpoint, before: number): number {
+  /**
+   * Looks for the last breakpoint met from a checkpoint up to, but not at, a position. On the way checkpoints are left, so that the
+   * place is quick to find again, and so are those before it.
+   *
+   * @returns a checkpoint, and the how-many-eth breakpoint from there it is; undefined if there is none.
+   */
+  private lastHit(start: Checkpoint, before: number): { from: Checkpoint; hits: number } | undefined {
+    const stretch = Math.max(Math.ceil((before - start.position) / STRETCHES), 2 ** 10)
+    let last: { from: Checkpoint; hits: number } | undefined
+    let from = start
     this.restore(from)
-    let hits = 0
-    while (this.run(before) === 'breakpoint') hits++
-    return hits
+    while (this.position < before) {
+      const stop = Math.min(from.position + stretch, before)
+      let hits = 0
+      while (this.run(stop) === 'breakpoint') hits++
+      if (hits > 0) last = { from, hits }
+      if (this.position < stop) break
+      if (stop < before) {
+        from = this.checkpoint()
+        this.keep(from)
+      }
+    }
+    return last
   }
 
   /** Runs to a position, through everything that happens on the way; returns early at a breakpoint, or where the guest ends. */
@@ -239,12 +257,12 @@ export class Timeline {
   }
 
   private withoutBreakpoints(action: () => void): void {
-    if (this.points.size === 0) return action()
-    this.machine.cpu.setBreakpoints([])
+    const { cpu } = this.machine
+    cpu.ignoreBreakpoints = true
     try {
       action()
     } finally {
-      this.machine.cpu.setBreakpoints(this.points.values())
+      cpu.ignoreBreakpoints = false
     }
   }
 

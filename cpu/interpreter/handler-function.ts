@@ -126,7 +126,7 @@ export abstract class HandlerFunction {
           break
         case 'undefinedIf':
           e.push(statement.condition)
-          this.f.if()
+          this.f.expect(false).if()
           this.undefinedInstruction()
           this.f.end()
           break
@@ -234,6 +234,7 @@ export abstract class HandlerFunction {
         .call(values ? context.shared.slowStore : context.shared.slowLoad)
         .tee(this.host)
         .op(op.i32.eqz)
+        .expect(false)
         .if()
       this.fault()
       f.end()
@@ -252,6 +253,7 @@ export abstract class HandlerFunction {
     if (bytes > 1 && !access.aligned) f.i64(bytes - 1, 0).op(op.i64.add)
     f.i64(-4096 | lowBits, -1)
       .op(op.i64.and, op.i64.eq)
+      .expect(true)
       .if(I32)
     e.push(address)
     f.op(op.i32.wrap_i64)

@@ -27,6 +27,8 @@ export interface Handler {
   readonly operands: readonly OperandSlot[]
   /** Ends in a branch by an immediate, which has a variant for targets in the same page. */
   readonly branches: boolean
+  /** Equal for handlers that need the same code: modes that make no difference, or forms of an instruction that differ in encoding only. */
+  readonly shape: string
 }
 
 /** Handlers of all rows, and the way from a decoded word to its handler. */
@@ -72,12 +74,14 @@ function makeHandler(instruction: Instruction, combination: number): Handler | u
   if (semantics.undefined) return undefined
   const { statements } = semantics
   const last = statements.at(-1)
+  const slots = registerSlots(instruction, statements)
   return {
     instruction,
     statements,
-    registers: registerSlots(instruction, statements),
+    registers: slots,
     operands: operandSlots(instruction, semantics.operands),
     branches: last?.kind === 'branch',
+    shape: shapeOf(statements, slots, instruction.rare),
   }
 }
 
@@ -126,4 +130,36 @@ function operandSlots(instruction: Instruction, readers: readonly OperandReader<
   if (narrow > wide)
     throw new Error(`${instruction.name} needs more than ${Layout.MAX_OPERAND_BYTES} bytes of operands`)
   return slots
+}
+
+/** Writes statements out such that equal texts mean equal code: shared values by number, registers by their slot in the record. */
+function shapeOf(statements: readonly Statement[], slots: readonly RegisterSlot[], rare: boolean): string {
+  const numbers = new Map<object, number>()
+  const operations = (value: unknown): unknown => (typeof value === 'function' ? functionNumber(value) : value)
+  const slotOf = (name: string, sp: boolean, write: boolean): string =>
+    name === 'LR'
+      ? name
+      : String(slots.find((slot) => slot.name === name && slot.sp === sp && (sp || slot.write === write))?.offset)
+  const write = (part: unknown): unknown => {
+    if (typeof part !== 'object' || part === null) return operations(part)
+    if (Array.isArray(part)) return part.map(write)
+    const known = numbers.get(part)
+    if (known !== undefined) return `#${known}`
+    numbers.set(part, numbers.size)
+    const { kind, name, sp, value } = part as { kind?: string; name?: string; sp?: boolean; value?: unknown }
+    const entries = Object.entries(part).map(([key, child]) => [key, write(child)])
+    if (kind === 'register' && name !== undefined)
+      entries.push(['name', slotOf(name, sp === true, value !== undefined)])
+    return entries
+  }
+  return JSON.stringify([rare, write(statements)])
+}
+
+const functionNumbers = new Map<object, number>()
+/** A number for a function, the same each time. */
+function functionNumber(value: object): number {
+  const known = functionNumbers.get(value)
+  if (known !== undefined) return known
+  functionNumbers.set(value, functionNumbers.size)
+  return functionNumbers.size - 1
 }

@@ -1,6 +1,7 @@
 /** The interpreter's main loop: budget, code TLB, dispatch, and the handlers of all common instructions. */
 import { FlagKind, type Statement } from '../ir/semantics.js'
 import type { Value } from '../ir/value.js'
+import { conditionMask } from '../isa/pseudocode.js'
 import { CODE_TLB, Cell, RECORD_SHIFT, RECORD_SIZE, Record } from '../layout.js'
 import { STATE_BASE } from '../machine-memory.js'
 import { CPU_STATE, registerAddress } from '../state.js'
@@ -22,17 +23,6 @@ const DIRECT: readonly (number | undefined)[] = [
   op.i64.gt_u, op.i64.le_u, op.i64.ge_s, op.i64.lt_s, op.i64.gt_s, op.i64.le_s,
 ] // prettier-ignore
 
-/** A bit for each NZCV value with which `cond` holds (Arm ARM `ConditionHolds`). */
-function conditionMask(cond: number): number {
-  let mask = 0
-  for (let nzcv = 0; nzcv < 16; nzcv++) {
-    const [n, z, c, v] = [nzcv & 8, nzcv & 4, nzcv & 2, nzcv & 1].map(Boolean)
-    const holds = [z, c, n, v, c && !z, n === v, n === v && !z, true][cond >> 1]
-    if (holds !== ((cond & 1) === 1)) mask |= 1 << nzcv
-  }
-  return mask
-}
-
 /** Builds `run(budget)`: executes that many instructions, or fewer if something stops it; returns how many are left. */
 export class HotFunction extends HandlerFunction {
   /** Handler numbers; a handler that branches has a near variant with the next number. */
@@ -46,7 +36,7 @@ export class HotFunction extends HandlerFunction {
   private readonly flagB: number
   private readonly flagKind: number
   private readonly codeEntry: number
-  private readonly handler: number
+  /** One handler for each shape, in the order of their numbers. */
   private readonly handlers: readonly Handler[]
   private readonly rareFunction: number
   private near = false
@@ -54,7 +44,6 @@ export class HotFunction extends HandlerFunction {
     reload: new Label(),
     lookup: new Label(),
     dispatch: new Label(),
-    handle: new Label(),
     stop: new Label(),
     stopAtPc: new Label(),
     fault: new Label(),
@@ -73,14 +62,21 @@ export class HotFunction extends HandlerFunction {
     this.flagB = f.local(I64)
     this.flagKind = f.local(I32)
     this.codeEntry = f.local(I32)
-    this.handler = f.local(I32)
-    this.handlers = handlers
-    this.rareFunction = rareFunction
-    let number: number = SpecialHandler.FIRST
+    const distinct: Handler[] = []
+    const byShape = new Map<string, number>()
+    let next: number = SpecialHandler.FIRST
     for (const handler of handlers) {
+      let number = byShape.get(handler.shape)
+      if (number === undefined) {
+        number = next
+        next += handler.branches ? 2 : 1
+        byShape.set(handler.shape, number)
+        distinct.push(handler)
+      }
       this.numbers.set(handler, number)
-      number += handler.branches ? 2 : 1
     }
+    this.handlers = distinct
+    this.rareFunction = rareFunction
   }
 
   build(): FunctionBuilder {
@@ -92,8 +88,6 @@ export class HotFunction extends HandlerFunction {
     f.loop(labels.lookup)
     this.lookUpCode()
     f.loop(labels.dispatch)
-    f.get(this.record).memory(mem.i32_load16_u, Record.HANDLER).set(this.handler)
-    f.loop(labels.handle)
     f.block(labels.taken).block(labels.stopAtPc).block(labels.stop).block(labels.undefined).block(labels.fault)
     this.dispatch()
     f.end()
@@ -114,7 +108,7 @@ export class HotFunction extends HandlerFunction {
     f.get(this.budget).i32(1).op(op.i32.sub).tee(this.budget).op(op.i32.eqz)
     f.i32(0).memory(mem.i32_load, Cell.STOP).op(op.i32.or).if().get(this.budget).return().end()
     f.br(labels.reload)
-    f.end().end().end().end()
+    f.end().end().end()
     return f.op(op.unreachable)
   }
 
@@ -128,7 +122,7 @@ export class HotFunction extends HandlerFunction {
       .i32(0xff0)
       .op(op.i32.and, op.i32.add)
       .tee(this.codeEntry)
-    f.memory(mem.i64_load, CODE_TLB).get(this.pc).i64(~0xffc, -1).op(op.i64.and, op.i64.ne).if()
+    f.memory(mem.i64_load, CODE_TLB).get(this.pc).i64(~0xffc, -1).op(op.i64.and, op.i64.ne).expect(false).if()
     f.i32(0).get(this.pc).memory(mem.i64_store, PC)
     f.i32(0).get(this.budget).memory(mem.i32_store, Cell.BUDGET)
     this.spillFlags()
@@ -151,14 +145,15 @@ export class HotFunction extends HandlerFunction {
   private dispatch(): void {
     const { f, labels } = this
     const special: (() => void)[] = []
-    special[SpecialHandler.DECODE] = () => f.get(this.record).call(this.context.shared.decode).br(labels.dispatch)
+    special[SpecialHandler.DECODE] = () =>
+      this.cold(() => f.get(this.record).call(this.context.shared.decode).br(labels.dispatch))
     special[SpecialHandler.PAGE_END] = () => {
       this.pushPc()
       f.set(this.pc).br(labels.lookup)
     }
     special[SpecialHandler.UNDEFINED] = () => f.br(labels.undefined)
-    special[SpecialHandler.RARE] = () => this.callRare()
-    special[SpecialHandler.BREAKPOINT] = () => this.breakpoint()
+    special[SpecialHandler.RARE] = () => this.cold(() => this.callRare())
+    special[SpecialHandler.BREAKPOINT] = () => this.cold(() => this.breakpoint())
     const bodies = [...special]
     for (const handler of this.handlers) {
       bodies.push(() => this.common(handler, false))
@@ -166,7 +161,7 @@ export class HotFunction extends HandlerFunction {
     }
     const entries = bodies.map(() => new Label())
     for (const entry of entries.toReversed()) f.block(entry)
-    f.get(this.handler).brTable(entries, entries[SpecialHandler.UNDEFINED])
+    f.get(this.record).memory(mem.i32_load16_u, Record.HANDLER).brTable(entries, entries[SpecialHandler.UNDEFINED])
     for (const body of bodies) {
       f.end()
       body()
@@ -179,14 +174,25 @@ export class HotFunction extends HandlerFunction {
     if (open && !near) this.next()
   }
 
-  /** Asks whether to stop in front of the instruction; if not, goes on to its own handler. */
+  /**
+   * Emits code that calls out and never falls through, such that the host's compiler takes it for unlikely: a call in likely code would cost
+   * every handler the registers that the call destroys. The condition, a budget that is not spent, always holds.
+   */
+  private cold(emit: () => void): void {
+    this.f.get(this.budget).expect(false).if()
+    emit()
+    this.f.end().br(this.labels.stop)
+  }
+
+  /** Asks whether to stop in front of the instruction; if not, its own handler is there now, for this once. */
   private breakpoint(): void {
     const { f, labels } = this
     this.storePc()
     f.i32(0).get(this.budget).memory(mem.i32_store, Cell.BUDGET)
-    f.call(this.context.shared.breakpoint).if()
+    f.get(this.record).call(this.context.shared.breakpoint).if()
     f.i32(0).get(this.budget).i32(1).op(op.i32.add).memory(mem.i32_store, Cell.BUDGET).br(labels.stop).end()
-    f.get(this.record).memory(mem.i32_load16_u, Record.BEHIND_BREAKPOINT).set(this.handler).br(labels.handle)
+    this.afterCall()
+    f.br(labels.dispatch)
   }
 
   private callRare(): void {
@@ -208,7 +214,7 @@ export class HotFunction extends HandlerFunction {
 
   /** Counts the instruction; goes on at `target` while there is budget. */
   private spend(target: Label, exhausted: Label): void {
-    this.f.get(this.budget).i32(1).op(op.i32.sub).tee(this.budget).brIf(target).br(exhausted)
+    this.f.get(this.budget).i32(1).op(op.i32.sub).tee(this.budget).expect(true).brIf(target).br(exhausted)
   }
 
   protected pushPc(): void {
@@ -234,6 +240,7 @@ export class HotFunction extends HandlerFunction {
     f.get(this.flagKind)
       .i32(usesCarry ? FlagKind.SUB32 : FlagKind.LOGIC)
       .op(op.i32.le_u)
+      .expect(true)
       .if(I32)
     f.get(this.flagA).get(this.flagB).op(direct).else()
     general()
@@ -278,7 +285,7 @@ export class HotFunction extends HandlerFunction {
         if (statement.condition) f.end()
         return undefined
       case 'system':
-        return this.callSystem(statement, e)
+        return this.cold(() => this.callSystem(statement, e))
       default:
         throw new Error(`${statement.kind} does not end an instruction`)
     }
@@ -318,7 +325,7 @@ export class HotFunction extends HandlerFunction {
   /** If the processor asks for it, lets the run end behind this instruction and keeps the budget that is left. */
   protected afterCall(): void {
     const { f } = this
-    f.i32(0).memory(mem.i32_load, Cell.STOP).if()
+    f.i32(0).memory(mem.i32_load, Cell.STOP).expect(false).if()
     f.i32(0).get(this.budget).memory(mem.i32_store, Cell.BUDGET).i32(1).set(this.budget).end()
   }
 

@@ -32,8 +32,8 @@ export interface InterpreterImports {
   abort(): void
   /** Takes the exception of an UNDEFINED instruction. */
   undefined(): void
-  /** Whether to stop in front of the instruction at the PC: 1, having asked for it, or 0. */
-  breakpoint(): number
+  /** Whether to stop in front of the instruction at the PC: 1; or 0 with its own handler in the record and the run ending behind it. */
+  breakpoint(record: number): number
 }
 
 const PC = registerAddress('pc')
@@ -64,7 +64,7 @@ export function generateInterpreter(table: HandlerTable, alignmentChecks: boolea
     system: module.importFunction('system', [I32, I32, I32], [I32]),
     abort: module.importFunction('abort', []),
     undefined: module.importFunction('undefined', []),
-    breakpoint: module.importFunction('breakpoint', [], [I32]),
+    breakpoint: module.importFunction('breakpoint', [I32], [I32]),
   }
   const shared: SharedFunctions = {
     ...imports,

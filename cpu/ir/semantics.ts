@@ -178,6 +178,11 @@ export class Semantics<Raw> {
     return cond >= 14 ? Value.constant('i32', 1) : new Value('i32', { kind: 'condition', cond })
   }
 
+  /** The same for a condition that is an operand, given as `conditionMask` of it. */
+  ConditionHoldsIn(mask: Value): Value {
+    return mask.lsr(this.NZCV).and(1)
+  }
+
   // Memory
 
   /** Reads one element: zero-extended to 64 bits, or sign-extended to `signed`. */

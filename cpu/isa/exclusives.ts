@@ -3,6 +3,7 @@ import { Value } from '../ir/value.js'
 import { registerAddress } from '../state.js'
 import { mem } from '../wasm/assembler.js'
 import type { ElementSize, Semantics } from '../ir/semantics.js'
+import { X, memory, text } from './assembly.js'
 import { insn } from './instruction.js'
 
 const OPEN = registerAddress('exclusive')
@@ -23,6 +24,13 @@ const allocated = ({ size, o2, o1, ordered }: { size: number; o2: number; o1: nu
 const EXCLUSIVE = insn('size:2 001000 o2:1 L:1 o1:1 Rs:5 ordered:1 Rt2:5 Rn:5 Rt:5', 'LDXR/STXR/LDXP/STXP/LDAR/STLR', {
   allocated,
   rare: true,
+  asm({ size, o2, L, o1, Rs, ordered, Rt2, Rn, Rt }) {
+    const order = ordered ? (L ? 'a' : 'l') : ''
+    const mnemonic = `${L ? 'ld' : 'st'}${order}${o2 ? 'r' : o1 ? 'xp' : 'xr'}${['b', 'h', '', ''][size]}`
+    const status = o2 || L ? undefined : X(Rs, 0)
+    const sf = size === 3 ? 1 : 0
+    return text(mnemonic, status, X(Rt, sf), o1 ? X(Rt2, sf) : undefined, memory(Rn, 0))
+  },
   exec(c, f) {
     if (!allocated(f)) return c.UNDEFINED()
     const size = (1 << f.size) as ElementSize

@@ -1,5 +1,6 @@
 /** One row of the instruction table: a bit pattern, the Arm ARM's name, and the meaning, written once. */
 import type { Semantics } from '../ir/semantics.js'
+import type { Place } from './assembly.js'
 import {
   type Field,
   type FieldNames,
@@ -20,6 +21,8 @@ export interface InstructionOptions<P extends string> {
    * (translator). Calling `c.UNDEFINED()` makes the combination unallocated.
    */
   readonly exec: (c: Semantics<RawFields<P>>, f: Operands<P> & { readonly split: number }) => void
+  /** The text of an allocated word, in the alias that the Arm ARM prefers (see `assembly.ts`). */
+  readonly asm: (raw: RawFields<P>, at: Place) => string
   /** Whether a word is allocated; without it, every word that matches is. */
   readonly allocated?: (raw: RawFields<P>) => boolean
   /**
@@ -45,6 +48,8 @@ export interface Instruction {
   splitOf(raw: AnyRaw): number
   allocated(raw: AnyRaw): boolean
   exec(c: Semantics<AnyRaw>, f: Operands<string> & { readonly split: number }): void
+  /** The text of a word whose fields are `raw`. */
+  asm(raw: AnyRaw, at: Place): string
   /** All fields of `word`, which must match the row. */
   raw(word: number): AnyRaw
 }
@@ -71,6 +76,7 @@ export function insn<const P extends string>(text: P, name: string, options: Ins
     splitOf: (raw) => options.split?.of(raw as RawFields<P>) ?? 0,
     allocated: (raw) => options.allocated?.(raw as RawFields<P>) ?? true,
     exec: options.exec as unknown as Instruction['exec'],
+    asm: (raw, at) => options.asm(raw as RawFields<P>, at),
     raw(word) {
       const raw: Record<string, number> = {}
       for (const field of fields) raw[field.name] = extract(word, field)

@@ -126,3 +126,14 @@ export function rotateRight64(lo: number, hi: number, by: number): [number, numb
 
 /** `Ones(count)` as a pair. */
 export const Ones = ones
+
+/** A bit for each NZCV value with which `cond` holds: `ConditionHolds` as a table. */
+export function conditionMask(cond: number): number {
+  let mask = 0
+  for (let nzcv = 0; nzcv < 16; nzcv++) {
+    const [n, z, c, v] = [nzcv & 8, nzcv & 4, nzcv & 2, nzcv & 1].map(Boolean)
+    const holds = [z, c, n, v, c && !z, n === v, n === v && !z, true][cond >> 1]
+    if (holds !== ((cond & 1) === 1)) mask |= 1 << nzcv
+  }
+  return mask
+}

@@ -18,6 +18,8 @@ const INVALID = 0xfff
 
 /** All fast TLBs of a machine. */
 export class FastTlb {
+  /** Changes whenever entries are dropped: what was concluded from a translation under another generation may not hold any more. */
+  generation = 0
   private readonly words: Uint32Array
 
   constructor(memory: MachineMemory) {
@@ -35,6 +37,7 @@ export class FastTlb {
 
   /** Drops whatever stands where a page's entries would, in all regimes: data entries or code entries. */
   dropPage(lo: number, code: boolean): void {
+    this.generation++
     const index = ((lo >>> 12) % FAST_ENTRIES) * FAST_ENTRY_SIZE
     for (let el = 0; el < REGIMES; el++) {
       if (code) this.words[(regimeAddress(el) + CODE_TLB + index) >>> 2] = INVALID
@@ -61,6 +64,7 @@ export class FastTlb {
 
   /** Empties everything. */
   flushAll(): void {
+    this.generation++
     const first = regimeAddress(0) >>> 2
     for (let at = first; at < FAST_TLBS_END >>> 2; at += FAST_ENTRY_SIZE >>> 2) this.words[at] = INVALID
   }

@@ -63,6 +63,15 @@ export class Mmu {
   readonly dirty: Uint8Array
   /** The translation that {@link translate} found last. */
   private readonly found: Translation = { fault: 0, page: 0, attributes: 0, size: 0, level: 0 }
+  /** The last page outside RAM that was translated, by kind of access: the fast TLBs hold none, and drivers poll the same one. */
+  private readonly lastDevice = [AccessKind.READ, AccessKind.WRITE, AccessKind.EXECUTE].map(() => ({
+    page: 0,
+    hi: 0,
+    el: 0,
+    generation: -1,
+    physical: 0,
+    attributes: 0,
+  }))
   private readonly regime = { tcrLo: 0, tcrHi: 0, ttbr0Lo: 0, ttbr0Hi: 0, ttbr1Lo: 0, ttbr1Hi: 0, split: true }
   private readonly memory: MachineMemory
   private readonly u32: Uint32Array
@@ -196,6 +205,31 @@ export class Mmu {
    * @returns 0 with the result in {@link translation}, or the fault status.
    */
   translate(lo: number, hi: number, el: number, kind: AccessKind): number {
+    const { found } = this
+    const device = this.lastDevice[kind]
+    if (
+      device.page === (lo & ~0xfff) &&
+      device.hi === hi &&
+      device.el === el &&
+      device.generation === this.fast.generation
+    ) {
+      found.page = device.physical
+      found.attributes = device.attributes
+      return 0
+    }
+    const status = this.translateAnew(lo, hi, el, kind)
+    if (status === 0 && !this.isRam(found.page)) {
+      device.page = lo & ~0xfff
+      device.hi = hi
+      device.el = el
+      device.generation = this.fast.generation
+      device.physical = found.page
+      device.attributes = found.attributes
+    }
+    return status
+  }
+
+  private translateAnew(lo: number, hi: number, el: number, kind: AccessKind): number {
     const { found, u32 } = this
     const el2 = el === 2
     const sctlr = u32[SCTLR[el]]

@@ -57,6 +57,8 @@ export function writeSystemRegister(cpu: Processor, index: number, Rt: number): 
   if (target) return takeSystemTrap(cpu, target, systemSyndrome(2 | (row.key >>> 14), row.key, Rt, false))
   cpu.lo = Rt === 31 ? 0 : u32[X0 + 2 * Rt]
   cpu.hi = Rt === 31 ? 0 : u32[X0 + 2 * Rt + 1]
+  const refused = row.refuse?.(cpu, cpu.lo, cpu.hi)
+  if (refused !== undefined) cpu.unsupported(refused)
   if (row.storage !== undefined) {
     const word = row.storage >>> 2
     u32[word] = (u32[word] & ~row.maskLo) | (cpu.lo & row.maskLo)

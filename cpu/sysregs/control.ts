@@ -1,6 +1,6 @@
 /** Control and exception-handling registers of EL1 and EL2 (Arm ARM DDI 0487, D17.2). */
 import type { Processor } from '../processor.js'
-import { type SystemRegister, constant, register } from './register.js'
+import { type SystemRegister, constant, hex, register } from './register.js'
 
 /** Translation may give other results from now on; entries of the translation TLB stay until a TLBI. */
 const translationChanged = (cpu: Processor) => cpu.translationChanged()
@@ -8,7 +8,7 @@ const translationChanged = (cpu: Processor) => cpu.translationChanged()
 const VECTOR_BASE = 0xffff_ffff_ffff_ffe0n
 
 /** HCR_EL2 bits without an effect that this processor lacks: RW, SWIO and the cache bits. */
-const HCR_HARMLESS = (1n << 31n) | (1n << 1n) | (1n << 29n)
+const HCR_HARMLESS = (1 << 31) | (1 << 29) | (1 << 1)
 
 /** The rows. */
 export const control: readonly SystemRegister[] = [
@@ -46,10 +46,9 @@ export const control: readonly SystemRegister[] = [
   constant('ACTLR_EL2', 'S3_4_C1_C0_1', 0n, { write: 2 }),
   register('HCR_EL2', 'S3_4_C1_C1_0', {
     at: ['hcr_el2'],
-    onWrite(cpu) {
-      const asked = cpu.state.hcr_el2 & ~HCR_HARMLESS
-      if (asked !== 0n)
-        cpu.unsupported(`HCR_EL2 = 0x${cpu.state.hcr_el2.toString(16)}: traps and stage 2 translation for EL1`)
+    refuse: (_cpu, lo, hi) => {
+      if ((lo & ~HCR_HARMLESS) === 0 && hi === 0) return undefined
+      return `HCR_EL2 = 0x${hex(hi, lo)}: traps and stage 2 translation for EL1`
     },
   }),
   register('MDCR_EL2', 'S3_4_C1_C1_1', { at: ['mdcr_el2'], reset: 6n }),

@@ -1,12 +1,12 @@
 /** Self-hosted debug registers (Arm ARM DDI 0487, D17.3). They hold values; asking for debug events stops the guest with a message. */
 import { registerAddress } from '../state.js'
 import { EL } from './fields.js'
-import { type SystemRegister, constant, register } from './register.js'
+import { type SystemRegister, constant, hex, register } from './register.js'
 
 const OSLSR = registerAddress('oslsr_el1') >>> 2
 const OSLK = 2
 /** MDSCR_EL1.SS and MDE: single step, and breakpoints and watchpoints. */
-const EVENTS = 0x8001n
+const EVENTS = 0x8001
 
 const numbered = (
   count: number,
@@ -32,12 +32,9 @@ export const debug: readonly SystemRegister[] = [
   register('MDCCINT_EL1', 'S2_0_C0_C2_0', { at: ['mdccint_el1'] }),
   register('MDSCR_EL1', 'S2_0_C0_C2_2', {
     at: ['mdscr_el1'],
-    onWrite(cpu) {
-      const { mdscr_el1: value } = cpu.state
-      if ((value & EVENTS) !== 0n)
-        cpu.unsupported(
-          `MDSCR_EL1 = 0x${value.toString(16)}: single step, breakpoints and watchpoints of the guest's own`,
-        )
+    refuse: (_cpu, lo, hi) => {
+      if ((lo & EVENTS) === 0) return undefined
+      return `MDSCR_EL1 = 0x${hex(hi, lo)}: single step, breakpoints and watchpoints of the guest's own`
     },
   }),
   constant('MDRAR_EL1', 'S2_0_C1_C0_0', 0n),

@@ -1,10 +1,10 @@
 /** Performance monitor registers (Arm ARM DDI 0487, D17.5). They hold values; letting a counter run stops the guest with a message. */
-import type { Processor } from '../processor.js'
 import { registerAddress } from '../state.js'
 import { EL } from './fields.js'
-import { NEVER, type RegisterTrap, type SystemRegister, constant, register } from './register.js'
+import { NEVER, type RegisterTrap, type RowOptions, type SystemRegister, constant, register } from './register.js'
 
 const COUNTERS = 0x8000_003fn
+const COUNTERS_LOW = 0x8000_003f
 const PMCR = registerAddress('pmcr_el0') >>> 2
 const ENABLED = registerAddress('pmcnten_el0') >>> 2
 const OVERFLOWS = registerAddress('pmovs_el0') >>> 2
@@ -26,37 +26,33 @@ const user =
   (cpu) =>
     cpu.u32[EL] === 0 && (cpu.u32[USER] & (1 | bits)) === 0 ? 1 : 0
 
-function refuseCounting(cpu: Processor): void {
-  if ((cpu.u32[PMCR] & 1) !== 0 && cpu.u32[ENABLED] !== 0)
-    cpu.unsupported(
-      `counting by the performance monitors (PMCR_EL0.E with PMCNTENSET_EL0 = 0x${cpu.u32[ENABLED].toString(16)})`,
-    )
+/** What a write to PMCR_EL0 or PMCNTENSET_EL0 asks for if it leaves a counter running. */
+function counting(control: number, enabled: number): string | undefined {
+  if ((control & 1) === 0 || enabled === 0) return undefined
+  return `counting by the performance monitors (PMCR_EL0.E with PMCNTENSET_EL0 = 0x${(enabled >>> 0).toString(16)})`
 }
 
-/** A pair of registers of which one sets and the other clears bits of the same word. */
+/** A pair of registers of which one sets and the other clears bits of the same word; `refuse` is asked before bits are set. */
 function setAndClear(
   names: readonly [string, string],
   encodings: readonly [string, string],
   word: number,
-  options: { read: number; trap?: RegisterTrap },
+  { refuse, ...options }: Pick<RowOptions, 'read' | 'trap' | 'refuse'>,
 ): SystemRegister[] {
-  const row = (name: string, encoding: string, change: (old: number, bits: number) => number) =>
-    register(name, encoding, {
+  const row = (which: 0 | 1, change: (old: number, bits: number) => number, more: RowOptions): SystemRegister =>
+    register(names[which], encodings[which], {
       ...options,
+      ...more,
       mask: COUNTERS,
       onRead(cpu) {
         cpu.lo = cpu.u32[word]
         cpu.hi = 0
       },
       onWrite(cpu) {
-        cpu.u32[word] = change(cpu.u32[word], cpu.lo)
-        refuseCounting(cpu)
+        cpu.u32[word] = change(cpu.u32[word], cpu.lo & COUNTERS_LOW)
       },
     })
-  return [
-    row(names[0], encodings[0], (old, bits) => old | bits),
-    row(names[1], encodings[1], (old, bits) => old & ~bits),
-  ]
+  return [row(0, (old, bits) => old | bits, refuse ? { refuse } : {}), row(1, (old, bits) => old & ~bits, {})]
 }
 
 /** A window on the counter or type that PMSELR_EL0 selects. */
@@ -89,17 +85,18 @@ export const performance: readonly SystemRegister[] = [
     at: ['pmcr_el0'],
     reset: 0x4103_3000n,
     mask: 0xf9n,
+    refuse: (cpu, lo) => counting(lo, cpu.u32[ENABLED]),
     read: 0,
     trap: user(0),
     onWrite(cpu) {
       if ((cpu.lo & 4) !== 0) cpu.u32[CYCLES] = cpu.u32[CYCLES + 1] = 0
       if ((cpu.lo & 2) !== 0) for (let n = 0; n < EVENT_COUNTERS; n++) cpu.u32[EVENT_COUNTS + 2 * n] = 0
-      refuseCounting(cpu)
     },
   }),
   ...setAndClear(['PMCNTENSET_EL0', 'PMCNTENCLR_EL0'], ['S3_3_C9_C12_1', 'S3_3_C9_C12_2'], ENABLED, {
     read: 0,
     trap: user(0),
+    refuse: (cpu, lo) => counting(cpu.u32[PMCR], (cpu.u32[ENABLED] | lo) & COUNTERS_LOW),
   }),
   ...setAndClear(['PMOVSSET_EL0', 'PMOVSCLR_EL0'], ['S3_3_C9_C14_3', 'S3_3_C9_C12_3'], OVERFLOWS, {
     read: 0,

@@ -13,6 +13,9 @@ export interface RegisterAccess {
 /** A side effect or special meaning of an access: gets and sets the value in the processor's `lo` and `hi`. */
 export type RegisterHook = (cpu: Processor) => void
 
+/** Says what a write asks for that is not modelled; undefined if it can be done. */
+export type RegisterRefusal = (cpu: Processor, lo: number, hi: number) => string | undefined
+
 /** A trap: the exception level that an access traps to (EC 0x18) although its level would allow it, or 0. */
 export type RegisterTrap = (cpu: Processor, write: boolean) => 0 | 1 | 2
 
@@ -30,6 +33,8 @@ export interface SystemRegister {
   /** Bits that a write may change, as halves. */
   readonly maskLo: number
   readonly maskHi: number
+  /** What a write of the value in `lo` and `hi` would ask for that is not modelled, if anything: asked before the write. */
+  readonly refuse: RegisterRefusal | undefined
   readonly onRead: RegisterHook | undefined
   readonly onWrite: RegisterHook | undefined
   readonly trap: RegisterTrap | undefined
@@ -56,6 +61,7 @@ export interface RowOptions {
   readonly at?: readonly [StateField, number?]
   readonly reset?: bigint
   readonly mask?: bigint
+  readonly refuse?: RegisterRefusal
   readonly onRead?: RegisterHook
   readonly onWrite?: RegisterHook
   readonly trap?: RegisterTrap
@@ -81,7 +87,7 @@ export function register(name: string, encoding: string, options: RowOptions = {
   const parts = /^S([23])_([0-7])_C(\d+)_C(\d+)_([0-7])$/.exec(encoding)
   if (!parts) throw new Error(`${name}: ${encoding} is not an encoding`)
   const [op0, op1, CRn, CRm, op2] = parts.slice(1).map(Number)
-  const { at, mask = ALL, reset = 0n, onRead, onWrite, trap, onlyWithoutEl2 = false } = options
+  const { at, mask = ALL, reset = 0n, refuse, onRead, onWrite, trap, onlyWithoutEl2 = false } = options
   const storage = at && registerAddress(at[0], at[1] ?? 0)
   const readEl = options.read ?? levelOf(op1)
   const plain = trap === undefined && !onlyWithoutEl2
@@ -91,11 +97,12 @@ export function register(name: string, encoding: string, options: RowOptions = {
     name,
     key: keyOf({ o0: op0 & 1, op1, CRn, CRm, op2 }),
     read: access(readEl, !onRead),
-    write: access(options.write ?? readEl, !onWrite && mask === ALL),
+    write: access(options.write ?? readEl, !onWrite && !refuse && mask === ALL),
     reset,
     storage,
     maskLo: Number(mask & 0xffff_ffffn),
     maskHi: Number(mask >> 32n),
+    refuse,
     onRead,
     onWrite,
     trap,
@@ -121,4 +128,9 @@ export function constant(name: string, encoding: string, value: bigint, options:
 /** The 15 bits that tell registers apart. */
 export function keyOf({ o0, op1, CRn, CRm, op2 }: RegisterFields): number {
   return (o0 << 14) | (op1 << 11) | (CRn << 7) | (CRm << 3) | op2
+}
+
+/** A 64-bit value in hexadecimal, for messages. */
+export function hex(hi: number, lo: number): string {
+  return ((BigInt(hi >>> 0) << 32n) | BigInt(lo >>> 0)).toString(16)
 }

@@ -97,6 +97,8 @@ export class FunctionBuilder {
   readonly signature: Signature
   readonly code: number[] = []
   readonly locals: ValueType[] = []
+  /** Branch hints: where in the code an `if` or `br_if` stands, and whether its condition is expected to hold. */
+  readonly hints: { readonly at: number; readonly likely: boolean }[] = []
   private level = 0
 
   constructor(params: readonly ValueType[], results: readonly ValueType[] = []) {
@@ -151,6 +153,15 @@ export class FunctionBuilder {
     this.code.push(access[0])
     pushU32(this.code, 0)
     pushU32(this.code, offset)
+    return this
+  }
+
+  /**
+   * Says of the `if` or `br_if` that follows whether its condition is expected to hold (the branch hinting proposal). Code that is not
+   * expected to run is moved out of the way, and keeps its calls from costing the rest any registers.
+   */
+  expect(likely: boolean): this {
+    this.hints.push({ at: this.code.length, likely })
     return this
   }
 
@@ -279,20 +290,38 @@ export class ModuleBuilder {
       body.push(0x00)
       pushU32(body, index)
     })
+    this.hintSection(out)
     section(out, 10, this.functions, (body, { locals, code }) => {
-      const declared = localRuns(locals)
-      const head: number[] = []
-      pushU32(head, declared.length)
-      for (const run of declared) {
-        pushU32(head, run.count)
-        head.push(run.type)
-      }
+      const head = localDeclarations(locals)
       pushU32(body, head.length + code.length + 1)
       append(body, head)
       append(body, code)
       body.push(0x0b)
     })
     return Uint8Array.from(out)
+  }
+
+  /** The custom section `metadata.code.branch_hint`; its offsets count from the start of a function's local declarations. */
+  private hintSection(out: number[]): void {
+    const hinted = this.functions
+      .map((body, i) => ({ body, index: this.imports.length + i }))
+      .filter(({ body }) => body.hints.length > 0)
+    if (hinted.length === 0) return
+    const content: number[] = []
+    pushName(content, 'metadata.code.branch_hint')
+    pushU32(content, hinted.length)
+    for (const { body, index } of hinted) {
+      const offset = localDeclarations(body.locals).length
+      pushU32(content, index)
+      pushU32(content, body.hints.length)
+      for (const { at, likely } of body.hints) {
+        pushU32(content, offset + at)
+        content.push(1, likely ? 1 : 0)
+      }
+    }
+    out.push(0)
+    pushU32(out, content.length)
+    append(out, content)
   }
 
   private type(signature: Signature): number {
@@ -323,6 +352,17 @@ function section<T>(out: number[], id: number, items: readonly T[], write: (body
   out.push(id)
   pushU32(out, body.length)
   append(out, body)
+}
+
+function localDeclarations(locals: readonly ValueType[]): number[] {
+  const runs = localRuns(locals)
+  const out: number[] = []
+  pushU32(out, runs.length)
+  for (const { type, count } of runs) {
+    pushU32(out, count)
+    out.push(type)
+  }
+  return out
 }
 
 function localRuns(locals: readonly ValueType[]): { type: ValueType; count: number }[] {
