@@ -49,7 +49,7 @@ export class MachineMemory {
     if (!Number.isInteger(ramSize / PAGE_SIZE) || ramSize < RAM_MIN || ramSize > RAM_MAX) {
       throw new RangeError(`RAM of ${ramSize} bytes: give a multiple of 4096 between 16M and 3G`)
     }
-    this.wasm = new WebAssembly.Memory({ initial: (RAM_BASE + ramSize) / 65536 })
+    this.wasm = new WebAssembly.Memory({ initial: Math.ceil((RAM_BASE + ramSize) / 65536) })
     this.buffer = this.wasm.buffer
     this.u8 = new Uint8Array(this.buffer)
     this.u32 = new Uint32Array(this.buffer)

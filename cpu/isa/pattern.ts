@@ -97,5 +97,5 @@ export function parsePattern(text: string): Pattern {
 
 /** Extracts a field from a word; unsigned. */
 export function extract(word: number, field: Field): number {
-  return (word >>> field.lsb) & (field.width === 32 ? -1 : (1 << field.width) - 1)
+  return ((word >>> field.lsb) & (field.width === 32 ? -1 : (1 << field.width) - 1)) >>> 0
 }
