@@ -107,7 +107,7 @@ describe('verbs', () => {
 
   test.each(rows)('kaal $verb has the options named', ({ verb, rest }) => {
     const options = kaal(ROOT, verb, '--help').stdout.toString()
-    for (const [option] of rest.matchAll(/(?<![\w-])-{1,2}[a-z][a-z-]*/g)) expect(options).toContain(`${option}`)
+    for (const [option] of rest.matchAll(/(?<![\w-])-{1,2}[a-z][a-z-]*/g)) expect(options).toContain(option)
   })
 
   test('kaal record has the machine options named', () => {
