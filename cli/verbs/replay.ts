@@ -1,0 +1,49 @@
+/** `kaal replay`: repeats a trace bit for bit. */
+import type { Command } from 'commander'
+import { Replayer } from '../../replay/replayer.js'
+import { TraceReader } from '../../trace/reader.js'
+import { Exit } from '../errors.js'
+import { GuestOutput, Progress, json, print, say } from '../output.js'
+import { formatPosition, parsePosition } from '../positions.js'
+
+/** Adds the verb. */
+export function addReplay(program: Command, exit: (code: number) => void): void {
+  program
+    .command('replay')
+    .description('repeat a trace, checking every digest; exit 0 only if bit for bit')
+    .argument('<trace>')
+    .option('--to <position>', 'stop at the end of the batch that holds this position')
+    .option('--quiet', "do not show the guest's output")
+    .option('--json', 'the outcome as JSON, without the guest output')
+    .action(async (path: string, options: { to?: string; quiet?: boolean; json?: boolean }) =>
+      exit(await replay(path, options)),
+    )
+}
+
+async function replay(path: string, options: { to?: string; quiet?: boolean; json?: boolean }): Promise<number> {
+  const reader = TraceReader.open(path)
+  const output = new GuestOutput()
+  const progress = new Progress()
+  try {
+    const to = options.to === undefined ? Infinity : parsePosition('--to', options.to, reader.meta.instructions)
+    const quiet = options.quiet === true || options.json === true
+    const replayer = new Replayer(reader, quiet ? {} : { onTransmit: output.put })
+    const total = formatPosition(reader.meta.instructions)
+    const result = await replayer.run({
+      to,
+      onProgress: (icount) => progress.show(`${formatPosition(icount)} of ${total}`),
+    })
+    output.flush()
+    progress.clear()
+    if (options.json) print(json(result))
+    if (result.kind === 'diverged') {
+      say(`${path}: ${result.divergence.message}`)
+      return Exit.BAD
+    }
+    const rest = reader.meta.finished ? '' : '; the trace is unfinished: its recorder was killed'
+    say(`${path}: the same, ${formatPosition(result.instructions)} instructions${rest}`)
+    return Exit.GOOD
+  } finally {
+    reader.close()
+  }
+}
