@@ -18,6 +18,8 @@ export interface Cost {
   readonly wall: number
 }
 
+const INTERRUPTS = ['SIGINT', 'SIGTERM'] as const
+/** Descriptor 3 is ours alone: a program that is left behind must not keep it open. */
 const SCRIPT = '"$@" 3>&-; code=$?; times >&3; exit $code'
 
 /**
@@ -38,23 +40,28 @@ export async function measure(command: readonly string[], output: string, second
   const end = (): void => {
     if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGKILL')
   }
-  const limit = setTimeout(end, seconds * 1000)
+  let late = false
+  const limit = setTimeout(() => {
+    late = true
+    end()
+  }, seconds * 1000)
   const interrupted = (): void => {
     end()
     process.exit(130)
   }
-  process.once('SIGINT', interrupted)
+  for (const signal of INTERRUPTS) process.once(signal, interrupted)
   try {
     const messages = text(child.stdio[2] as Readable)
     const times = text(child.stdio[3] as Readable)
     const [code, signal] = (await once(child, 'exit')) as [number | null, string | null]
     const wall = (performance.now() - begin) / 1000
-    if (signal !== null) throw new Error(`ended after ${wall.toFixed(0)} s: ${command.join(' ')}`)
+    if (late) throw new Error(`not finished after ${seconds} s: ${command.join(' ')}`)
+    if (signal !== null) throw new Error(`killed by ${signal}: ${command.join(' ')}`)
     if (code !== 0) throw new Error(`exit code ${code}: ${command.join(' ')}\n${(await messages).trim()}`)
     return { cpu: childTime(await times), wall }
   } finally {
     clearTimeout(limit)
-    process.off('SIGINT', interrupted)
+    for (const signal of INTERRUPTS) process.off(signal, interrupted)
   }
 }
 

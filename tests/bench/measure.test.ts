@@ -28,7 +28,7 @@ describe('measure', () => {
     await expect(measure(['sh', '-c', 'echo why >&2; exit 3'], output, 60)).rejects.toThrow(/exit code 3:.*\nwhy$/)
   })
   test('a program that hangs is ended', async () => {
-    await expect(measure(['sleep', '100'], output, 0.2)).rejects.toThrow('ended after 0 s: sleep 100')
+    await expect(measure(['sleep', '100'], output, 0.2)).rejects.toThrow('not finished after 0.2 s: sleep 100')
   })
   test('the times of children are in the second line', () => {
     expect(childTime('0m9.000s 0m9.000s\n1m2.500s 0m0.250s\n')).toBe(62.75)
