@@ -5,6 +5,8 @@ export default defineConfig({
     include: ['tests/**/*.test.ts'],
     reporters: ['default', './tests/support/closing-line.ts'],
     testTimeout: 60_000,
-    coverage: { include: ['cpu/**', 'devices/**', 'trace/**', 'replay/**', 'cli/**'] },
+    globalSetup: './tests/support/build.ts',
+    hookTimeout: 60_000,
+    coverage: { include: ['{cpu,devices,trace,replay,cli}/**/*.ts'], reporter: ['text-summary', 'html'] },
   },
 })

@@ -50,6 +50,8 @@ function check(value: unknown): asserts value is Portable {
         for (const item of Object.values(value)) check(item)
         return
       }
+      break
+    default:
   }
   throw new TypeError(`msgpack value of type ${typeof value}: only plain types are portable`)
 }

@@ -25,9 +25,9 @@ export interface SqlDatabase {
 }
 
 class NodeStatement implements SqlStatement {
-  private readonly statement: Database.Statement<unknown[]>
+  private readonly statement: Database.Statement
 
-  constructor(statement: Database.Statement<unknown[]>, bigints: boolean) {
+  constructor(statement: Database.Statement, bigints: boolean) {
     this.statement = statement
     if (statement.reader) statement.raw(true)
     if (bigints) statement.safeIntegers(true)
@@ -60,7 +60,7 @@ class NodeDatabase implements SqlDatabase {
   }
 
   prepare(sql: string, bigints = false): SqlStatement {
-    return new NodeStatement(this.database.prepare<unknown[]>(sql), bigints)
+    return new NodeStatement(this.database.prepare(sql), bigints)
   }
 
   get inTransaction(): boolean {

@@ -4,11 +4,8 @@ import { decodePages, decodeState } from './msgpack.js'
 import { type OpenedTrace, openTrace, readMeta } from './opening.js'
 import { type SqlDatabase, type SqlStatement, hostFailure, inflate, sha256, toHex } from './platform.js'
 import {
-  type BatchEnd,
   type BatchRow,
-  type ExceptionKind,
   type ExceptionRow,
-  type ImageRole,
   type ImageRow,
   type InputRow,
   type InterruptRow,
@@ -114,7 +111,7 @@ export class TraceReader {
       if (bytes.length !== size) throw row.wrong('size', `${size}, but the data inflate to ${bytes.length} bytes`)
       if (!sameBytes(sha256(bytes), hash))
         throw row.wrong('sha256', `${toHex(hash)}, but the data have ${toHex(sha256(bytes))}`)
-      return { role: row.name('role', IMAGE_ROLES) as ImageRole, name: row.text('name'), bytes, sha256: hash }
+      return { role: row.name('role', IMAGE_ROLES), name: row.text('name'), bytes, sha256: hash }
     })
   }
 
@@ -154,7 +151,7 @@ export class TraceReader {
     return this.events('exceptions', 'icount, vcpu, kind, esr, far, elr', span, (row) => ({
       icount: row.integer('icount'),
       vcpu: row.integer('vcpu'),
-      kind: row.name('kind', EXCEPTION_KINDS) as ExceptionKind,
+      kind: row.name('kind', EXCEPTION_KINDS),
       esr: row.integer('esr'),
       far: row.word64('far'),
       elr: row.word64('elr'),
@@ -212,8 +209,8 @@ export class TraceReader {
       }
       if (chain.length === 1) return chain[0]
       const ids = new Map<number, number>()
-      for (const list of chain.reverse()) for (const { page, id } of list) ids.set(page, id)
-      return [...ids].map(([page, id]) => ({ page, id })).sort((a, b) => a.page - b.page)
+      for (const list of chain.toReversed()) for (const { page, id } of list) ids.set(page, id)
+      return [...ids].map(([page, id]) => ({ page, id })).toSorted((a, b) => a.page - b.page)
     })
   }
 
@@ -362,8 +359,8 @@ export class TraceReader {
        WHERE b.icount <> a.icount + a.count OR a.count < 0 LIMIT 1`,
     ).get([])
     if (gap) {
-      const [n, stop, start] = gap.map(String)
-      throw this.damaged(`batches: batch ${n} ends at ${stop} but the next begins at ${start}`)
+      const [n, stop, next] = gap.map(String)
+      throw this.damaged(`batches: batch ${n} ends at ${stop} but the next begins at ${next}`)
     }
     return { batches, end: this.number('SELECT icount + count FROM batches WHERE n = ?', batches) }
   }
@@ -417,7 +414,7 @@ function batchRow(row: Row): BatchRow {
     count: row.integer('count'),
     vcpu: row.integer('vcpu'),
     pc: row.word64('pc'),
-    ended: row.name('ended', BATCH_ENDS) as BatchEnd,
+    ended: row.name('ended', BATCH_ENDS),
     digestLo: Number(digest & 0xffff_ffffn),
     digestHi: Number(digest >> 32n),
   }

@@ -15,7 +15,7 @@ const state = fc.dictionary(name, fc.dictionary(name, word, { maxKeys: 20, noNul
 })
 const pages = fc
   .uniqueArray(fc.tuple(u32, fc.integer({ min: 1, max: 0xffff_ffff })), { selector: ([page]) => page, maxLength: 200 })
-  .map((pairs): PageRef[] => pairs.sort((a, b) => a[0] - b[0]).map(([page, id]) => ({ page, id })))
+  .map((pairs): PageRef[] => pairs.toSorted((a, b) => a[0] - b[0]).map(([page, id]) => ({ page, id })))
 
 describe('msgpack', () => {
   test('state images come back word for word, bigints as bigints', () => {

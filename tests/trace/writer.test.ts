@@ -3,7 +3,7 @@ import { readFileSync, readdirSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { assert, describe, expect, test } from 'vitest'
 import { signed64 } from '../../trace/row-buffer.js'
 import { BATCH_ENDS, EXCEPTION_KINDS, type PageRef } from '../../trace/rows.js'
 import { schemaSql, sha256 } from '../../trace/platform.js'
@@ -50,7 +50,7 @@ describe('a trace', () => {
       .filter((line) => /^ {2}[a-z0-9]+ (INTEGER|TEXT|BLOB|ANY)/.test(line) && !line.includes('--'))
       .map((line) => line.trim().split(' ')[0])
     // Explained once at the top of the file, or in the table's own comment.
-    expect([...new Set(bare)].sort()).toEqual(['byte', 'icount', 'key', 'value', 'vcpu'])
+    expect([...new Set(bare)].toSorted()).toEqual(['byte', 'icount', 'key', 'value', 'vcpu'])
   })
 
   test('gives back configuration, images and the final digest', () => {
@@ -104,14 +104,15 @@ describe('a trace', () => {
     const path = fresh()
     writeSample(path)
     withReader(path, (reader) => {
-      const snapshot = reader.nearestSnapshot(8000)!
+      const snapshot = reader.nearestSnapshot(8000)
+      assert(snapshot)
       expect(snapshot.state).toEqual(sampleState(8))
       expect(snapshot).toMatchObject({ icount: 8000, batch: 8, inputs: 8 })
       expect([...reader.inputsAfter(snapshot.inputs)].map(({ icount }) => icount)).toEqual([8500, 9500, 10_500, 11_500])
       const seen = new Map(snapshot.pages().map((ref: PageRef) => [ref.page, Buffer.from(snapshot.load(ref))]))
       expect([...seen.keys()]).toEqual([3, 7, 9, 11])
-      expect(seen.get(3)!.equals(samplePage(8))).toBe(true)
-      expect(seen.get(7)!.equals(samplePage(7))).toBe(true)
+      expect(seen.get(3)?.equals(samplePage(8))).toBe(true)
+      expect(seen.get(7)?.equals(samplePage(7))).toBe(true)
       // Page 9 never changes: one row for three snapshots.
       expect(reader.count('pages')).toBe(7)
     })
@@ -183,7 +184,7 @@ describe('a trace', () => {
           icount += r.step
           switch (r.is) {
             case 'uart':
-              writer.uart(icount, r.direction as 0 | 1, r.byte)
+              writer.uart(icount, r.direction, r.byte)
               want['uart'].push({ icount, direction: r.direction, byte: r.byte })
               break
             case 'interrupt':
@@ -277,7 +278,7 @@ describe('snapshots', () => {
         sampleState(n),
         pages.map((page) => pageImage(page, samplePage(page * 100 + n))),
       )
-      wanted.push([...memory].sort((a, b) => a[0] - b[0]))
+      wanted.push([...memory].toSorted((a, b) => a[0] - b[0]))
     }
     writer.finish(END)
     withReader(path, (reader) => {
