@@ -47,7 +47,7 @@ export function say(line: string): void {
 
 /** A progress line that overwrites itself, on a terminal only. */
 export class Progress {
-  private readonly on = process.stderr.isTTY && process.stdout.isTTY !== true
+  private readonly on = process.stderr.isTTY && !process.stdout.isTTY
   private shown = false
 
   show(line: string): void {

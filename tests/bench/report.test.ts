@@ -13,13 +13,19 @@ const MODES = [...kaalModes('bin.js'), ...qemuModes('qemu')]
 
 /** Made-up costs: what each mode takes in a round, in seconds of CPU, as wall time twice that. */
 function series(name: string, cpu: Record<string, number[]>, traceBytes?: number): Series[] {
-  const guest = GUESTS.find((one) => one.name === name)!
+  const guest = GUESTS.find((one) => one.name === name)
+  if (!guest) throw new Error(`no guest ${name}`)
   return MODES.filter((mode) => `${mode.system} ${mode.name}` in cpu).map((mode) => ({
     guest,
     mode,
     costs: cpu[`${mode.system} ${mode.name}`].map((seconds): Cost => ({ cpu: seconds, wall: seconds * 2 })),
-    ...(mode.name === 'record' && traceBytes !== undefined && { traceBytes }),
+    ...traceOf(mode.name, traceBytes),
   }))
+}
+
+/** Only a recording leaves a trace. */
+function traceOf(mode: string, traceBytes: number | undefined): { traceBytes?: number } {
+  return mode === 'record' && traceBytes !== undefined ? { traceBytes } : {}
 }
 
 const START_UP = series('null', {

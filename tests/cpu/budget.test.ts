@@ -68,7 +68,7 @@ test('pieces of random sizes', () => {
         for (const size of sizes) if ((at += size) < TO) stops.push(at)
         expect(
           boot(
-            [...new Set(stops)].sort((a, b) => a - b),
+            [...new Set(stops)].toSorted((a, b) => a - b),
             checkpoints,
           ),
         ).toEqual(whole)
@@ -82,7 +82,7 @@ test('one instruction at a time, for a while', () => {
   const singly = Array.from({ length: 8000 }, (_, i) => 1_898_000 + i)
   expect(
     boot(
-      [...new Set([...checkpoints, ...singly])].sort((a, b) => a - b),
+      [...new Set([...checkpoints, ...singly])].toSorted((a, b) => a - b),
       checkpoints,
     ),
   ).toEqual(whole)

@@ -160,7 +160,7 @@ test('walks random tables as the model does', () => {
     { numRuns: 20_000, seed: 1 },
   )
   // Every way that a walk can end has been seen.
-  expect([...outcomes.keys()].sort()).toEqual([
+  expect([...outcomes.keys()].toSorted()).toEqual([
     'fault 1', 'fault 100', 'fault 14', 'fault 15', 'fault 16', 'fault 17', 'fault 2', 'fault 3', 'fault 4', 'fault 5',
     'fault 6', 'fault 7', 'fault 9', 'fault a', 'fault b', 'level 1', 'level 2', 'level 3',
   ]) // prettier-ignore
