@@ -2,6 +2,9 @@
 import type { ElfSymbol, SymbolTable } from '../../devices/loader/symbols.js'
 import { demangle } from './demangle.js'
 
+/** A label without a size names what follows it, but not for ever. */
+const REACH = 0x1_0000n
+
 /** A symbol table with readable names; either form of a name is understood. */
 export class Names {
   private readonly table: SymbolTable | undefined
@@ -18,7 +21,7 @@ export class Names {
 
   /** `symbol`, `symbol+0x10`, or undefined if no symbol holds the address. */
   describe(address: bigint): string | undefined {
-    const symbol = this.table?.find(address)
+    const symbol = this.find(address)
     if (!symbol) return undefined
     const offset = address - symbol.address
     return offset === 0n ? demangle(symbol.name) : `${demangle(symbol.name)}+0x${offset.toString(16)}`
@@ -32,7 +35,8 @@ export class Names {
 
   /** The symbol that holds an address. */
   find(address: bigint): ElfSymbol | undefined {
-    return this.table?.find(address)
+    const symbol = this.table?.find(address)
+    return symbol && symbol.size === 0n && address - symbol.address >= REACH ? undefined : symbol
   }
 
   /** The address of a symbol, by its name in either form. */
