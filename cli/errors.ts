@@ -1,40 +1,45 @@
-/** Errors as a person sees them: one line on stderr, and an exit code that scripts can trust. */
-import { CommanderError } from 'commander'
+/** How a command ends: exit codes, and errors as one line for people. */
 import { ConfigError } from '../devices/config.js'
 import { LoadError } from '../devices/loader/load-error.js'
 import { DebuggerError } from '../replay/debugger/error.js'
 import { TraceError } from '../trace/errors.js'
 
-/** What kaal's exit status says; no others exist. */
-export const Exit = {
-  GOOD: 0,
-  /** Diverged, damaged, or the guest reported failure. */
-  BAD: 1,
-  /** `git bisect run` skips the commit. */
-  CANNOT_TELL: 125,
-  /** Usage errors and faults of our own: `git bisect run` stops. */
-  FAULT: 255,
-} as const
+/** The exit codes, and no others: good, bad (diverged, damaged, guest failed), cannot tell, usage errors and faults of our own. */
+export const Exit = { GOOD: 0, BAD: 1, CANNOT_TELL: 125, TROUBLE: 255 } as const
 
-export type ExitCode = (typeof Exit)[keyof typeof Exit]
-
-/** Something that the person who runs kaal can put right. The message is one line, without `kaal: `. */
+/** A mistake in a command line or script: the message says what was wrong, with which value, and what to do. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
 
-/** The line for stderr. A stack is added for defects of kaal alone, and only if KAAL_DEBUG is set. */
-export function explainError(error: unknown): string {
-  if (error instanceof CommanderError) return line(error.message.replace(/^error: /, ''))
-  if (isForPeople(error)) return line(error.message)
-  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
-  const stack = process.env['KAAL_DEBUG'] === '1' && error instanceof Error ? `\n${error.stack}` : ''
-  return `${line(text)}; this is a bug in kaal (KAAL_DEBUG=1 shows where)${stack}`
+/** The one line that a person gets for an error, and whether the error is a bug of kaal's own. */
+export function explain(error: unknown): { readonly line: string; readonly bug: boolean } {
+  if (
+    error instanceof UsageError ||
+    error instanceof DebuggerError ||
+    error instanceof ConfigError ||
+    error instanceof LoadError ||
+    error instanceof TraceError
+  ) {
+    return { line: oneLine(error.message), bug: false }
+  }
+  const { code, path, message } = error as NodeJS.ErrnoException
+  const known = code === undefined ? undefined : HOST_ERRORS[code]
+  if (known !== undefined) return { line: oneLine(path === undefined ? known : `${path}: ${known}`), bug: false }
+  if (error instanceof RangeError && /Memory|Array buffer/i.test(message)) {
+    return { line: 'this host has no room for that much guest RAM: give less with -m', bug: false }
+  }
+  return { line: `${oneLine(message ?? String(error))} (this is a bug in kaal; KAAL_DEBUG=1 shows where)`, bug: true }
 }
 
-function isForPeople(error: unknown): error is Error {
-  if (error instanceof TraceError) return error.kind !== 'misuse'
-  return [UsageError, ConfigError, LoadError, DebuggerError].some((kind) => error instanceof kind)
+const HOST_ERRORS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EACCES: 'no permission',
+  EPERM: 'no permission',
+  EISDIR: 'is a directory: give the name of a file',
+  ENOSPC: 'no space left on the disk',
+  EMFILE: 'too many open files',
+  ENOTDIR: 'a part of the path is not a directory',
 }
 
-const line = (message: string): string => `kaal: ${message.trim().replaceAll(/\s*\n\s*/g, ' ')}`
+const oneLine = (text: string): string => text.replaceAll(/\s*\n\s*/g, '; ')

@@ -1,47 +1,50 @@
-/** The command line: `kaal VERB …`. */
+/** The `kaal` command: parses, calls a verb, exits. */
 import { Command, CommanderError } from 'commander'
-import { type ExitCode, Exit, explainError } from './errors.js'
-import { version } from './files.js'
-import { out, say } from './output.js'
+import { Exit, explain } from './errors.js'
+import { say } from './output.js'
 import { addDebug } from './verbs/debug.js'
 import { addDump } from './verbs/dump.js'
 import { addInfo } from './verbs/info.js'
 import { addRecord } from './verbs/record.js'
 import { addReplay } from './verbs/replay.js'
 import { addVerify } from './verbs/verify.js'
+import { VERSION } from './version.js'
 
-/** Runs a command line; errors become one line on stderr. */
-async function run(args: readonly string[]): Promise<ExitCode> {
-  let code: ExitCode = Exit.GOOD
-  const program = new Command('kaal')
-    .description('A time machine for kernels: record an AArch64 kernel once, replay it bit for bit, forwards and backwards.')
-    .version(version(), '-V, --version', 'print the version')
-    .helpOption('-h, --help', 'explain a command')
-    .configureOutput({ writeOut: (text) => out.write(text), writeErr: () => {} })
+function program(exit: (code: number) => void): Command {
+  const kaal = new Command('kaal')
+    .description(
+      'A time machine for kernels: record an AArch64 kernel once, replay it bit for bit, forwards and backwards.',
+    )
+    .version(VERSION)
     .exitOverride()
+    .configureOutput({ writeErr: () => {} })
     .showSuggestionAfterError()
-  const done = (result: ExitCode) => {
-    code = result
-  }
-  for (const add of [addRecord, addReplay, addDebug, addInfo, addDump, addVerify]) add(program, done)
+  for (const add of [addRecord, addReplay, addDebug, addInfo, addDump, addVerify]) add(kaal, exit)
+  for (const verb of kaal.commands) verb.exitOverride().configureOutput({ writeErr: () => {} })
+  return kaal
+}
+
+/** Runs a command line. Returns its exit code. */
+async function main(arguments_: readonly string[]): Promise<number> {
+  let code: number = Exit.GOOD
   try {
-    if (args.length === 0) program.error(`give a command: ${names(program)}; kaal --help explains them`)
-    await program.parseAsync(args, { from: 'user' })
+    await program((result) => {
+      code = result
+    }).parseAsync(['node', 'kaal', ...(arguments_.length === 0 ? ['--help'] : arguments_)])
     return code
   } catch (error) {
-    if (error instanceof CommanderError && error.exitCode === 0) return Exit.GOOD
-    say(explainError(error))
-    return Exit.FAULT
+    if (error instanceof CommanderError) {
+      // Help and version are errors to commander, with exit code 0.
+      if (error.exitCode === 0) return Exit.GOOD
+      say(error.message.replace(/^error: /, '').replaceAll(/\s*\n\s*/g, ' '))
+      return Exit.TROUBLE
+    }
+    const { line, bug } = explain(error)
+    say(line)
+    if (bug && process.env['KAAL_DEBUG']) console.error(error)
+    return Exit.TROUBLE
   }
 }
 
-const names = (program: Command): string => program.commands.map((command) => command.name()).join(', ')
-
-process.on('uncaughtException', (error) => {
-  say(explainError(error))
-  process.exit(Exit.FAULT)
-})
-
-const code = await run(process.argv.slice(2))
-await out.drain()
-process.exit(code)
+process.stdout.on('error', () => process.exit(Exit.GOOD))
+process.exitCode = await main(process.argv.slice(2))

@@ -1,130 +1,76 @@
-/** Standard output and error: gathered, written in order, and quiet once the reader has gone (`| head`). */
-import { once } from 'node:events'
+/** Standard output and error of a verb: results, guest output, diagnostics. */
+import { writeSync } from 'node:fs'
 
-const FLUSH = 1 << 16
+/** Guest output to standard output: gathered while the guest runs, written when the host's event loop has its turn. */
+export class GuestOutput {
+  private readonly buffer = Buffer.alloc(16384)
+  private used = 0
 
-/** Standard output. Once nobody reads it any more, what is written is dropped. */
-class Output {
-  /** Nobody reads any more. */
-  closed = false
-  private readonly pieces: (string | Uint8Array)[] = []
-  private size = 0
-  private scheduled = false
-  private bytes: number[] = []
-  private readonly onClosed: (() => void)[] = []
-
-  constructor() {
-    for (const stream of [process.stdout, process.stderr]) {
-      stream.on('error', (error: NodeJS.ErrnoException) => {
-        if (error.code !== 'EPIPE') throw error
-        if (stream === process.stderr) return
-        this.closed = true
-        for (const action of this.onClosed) action()
-      })
-    }
+  /** Takes a byte. */
+  readonly put = (byte: number): void => {
+    if (this.used === 0) setImmediate(() => this.flush())
+    this.buffer[this.used++] = byte
+    if (this.used === this.buffer.length) this.flush()
   }
 
-  /** Called once, when nobody reads any more. */
-  whenClosed(action: () => void): void {
-    this.onClosed.push(action)
-  }
-
-  line(text: string): void {
-    this.write(`${text}\n`)
-  }
-
-  json(value: unknown): void {
-    this.line(JSON.stringify(value, (_, item: unknown) => (typeof item === 'bigint' ? hex(item) : item), 2))
-  }
-
-  write(piece: string | Uint8Array): void {
-    if (this.closed) return
-    this.takeBytes()
-    this.push(piece)
-  }
-
-  /** One byte of the guest's; written when the host's event loop has its turn, if not before. */
-  byte(byte: number): void {
-    if (this.closed) return
-    this.bytes.push(byte)
-    if (this.bytes.length >= FLUSH) {
-      this.takeBytes()
-      this.flush()
-    } else this.schedule()
-  }
-
-  /** Waits until everything written has been taken by the reader. */
-  async drain(): Promise<void> {
-    this.flush()
-    if (!this.closed && process.stdout.writableNeedDrain) {
-      const closed = new Promise<void>((resolve) => this.whenClosed(resolve))
-      await Promise.race([once(process.stdout, 'drain'), closed])
-    }
-    // The event that tells that nobody reads comes in a turn of its own.
-    await new Promise((resolve) => setImmediate(resolve))
-  }
-
-  private takeBytes(): void {
-    if (this.bytes.length === 0) return
-    const taken = Uint8Array.from(this.bytes)
-    this.bytes = []
-    this.push(taken)
-  }
-
-  private push(piece: string | Uint8Array): void {
-    this.pieces.push(piece)
-    this.size += piece.length
-    if (this.size >= FLUSH) this.flush()
-    else this.schedule()
-  }
-
-  private schedule(): void {
-    if (this.scheduled) return
-    this.scheduled = true
-    setImmediate(() => {
-      this.scheduled = false
-      this.flush()
-    })
-  }
-
-  private flush(): void {
-    this.takeBytes()
-    const pieces = this.pieces.splice(0)
-    this.size = 0
-    if (this.closed || pieces.length === 0) return
-    process.stdout.write(Buffer.concat(pieces.map((piece) => Buffer.from(piece))))
+  flush(): void {
+    const bytes = this.buffer.subarray(0, this.used)
+    this.used = 0
+    writeAll(1, bytes)
   }
 }
 
-/** The process's standard output. */
-export const out = new Output()
-
-/** Says something about the work itself, on stderr. */
-export function say(text: string): void {
-  process.stderr.write(`${text}\n`)
+/** Writes everything, however slow the reader is; a reader that is gone ends the process quietly. */
+export function writeAll(fd: number, bytes: Uint8Array): void {
+  let rest = bytes
+  while (rest.length > 0) {
+    try {
+      rest = rest.subarray(writeSync(fd, rest))
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      if (code === 'EPIPE') process.exit(0)
+      if (code !== 'EAGAIN') throw error
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5)
+    }
+  }
 }
 
-/** A line on stderr that shows how far a long run is; on a terminal only. */
+/** A line of results. */
+export function print(line: string): void {
+  writeAll(1, Buffer.from(`${line}\n`))
+}
+
+/** A line of diagnostics. */
+export function say(line: string): void {
+  writeAll(2, Buffer.from(`kaal: ${line}\n`))
+}
+
+/** A progress line that overwrites itself, on a terminal only. */
 export class Progress {
-  private readonly width = process.stderr.isTTY ? (process.stderr.columns ?? 80) : 0
+  private readonly on = process.stderr.isTTY && process.stdout.isTTY !== true
   private shown = false
 
-  show(text: string): void {
-    if (this.width === 0) return
-    process.stderr.write(`\r${text.slice(0, this.width - 1)}\u001B[K`)
+  show(line: string): void {
+    if (!this.on) return
+    writeAll(2, Buffer.from(`\r\u001b[K${line}`))
     this.shown = true
   }
 
   clear(): void {
-    if (this.shown) process.stderr.write('\r\u001B[K')
+    if (this.shown) writeAll(2, Buffer.from('\r\u001b[K'))
     this.shown = false
   }
 }
 
-/** Text in bold if this is a terminal and nobody has asked for none (NO_COLOR). */
-export function bold(text: string): string {
-  const colours = process.stdout.isTTY && (process.env['NO_COLOR'] ?? '') === ''
-  return colours ? `\u001B[1m${text}\u001B[22m` : text
+/** JSON of a value with bigints as hexadecimal strings and bytes as hexadecimal. */
+export function json(value: unknown): string {
+  return JSON.stringify(
+    value,
+    (_key, part: unknown) => {
+      if (typeof part === 'bigint') return `0x${part.toString(16)}`
+      if (part instanceof Uint8Array) return Buffer.from(part).toString('hex')
+      return part
+    },
+    2,
+  )
 }
-
-const hex = (value: bigint): string => `0x${value.toString(16)}`

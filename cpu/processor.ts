@@ -55,6 +55,8 @@ const MAIR = [
 ] as const
 const TCR_EL1 = registerAddress('tcr_el', 1) >>> 2
 const CPACR = registerAddress('cpacr_el1') >>> 2
+const CPTR = registerAddress('cptr_el2') >>> 2
+const CPTR_TFP = 1 << 10
 const STOP = Cell.STOP >>> 2
 /** Why the processor executes nothing. */
 const Halt = { NONE: 0, WFI: 1, OFF: 2 } as const
@@ -166,7 +168,8 @@ export class Processor {
     u32[STOP] = 0
     u32[Cell.BUDGET >>> 2] = budget
     if (u32[IL] !== 0) {
-      takeSynchronous(this, ExceptionClass.ILLEGAL_STATE, 0)
+      // A PC that cannot be fetched from comes before the illegal state.
+      if (this.fetch() === 0) takeSynchronous(this, ExceptionClass.ILLEGAL_STATE, 0)
       return budget - 1
     }
     return this.interpreter(this.mmu.alignmentChecks)(budget)
@@ -325,6 +328,7 @@ export class Processor {
   /** Whether CPACR_EL1.FPEN lets the current level use FP and SIMD. */
   get fpEnabled(): boolean {
     const fpen = (this.u32[CPACR] >>> 20) & 3
+    if (this.hasEl2 && (this.u32[CPTR] & CPTR_TFP) !== 0) return false
     return this.u32[EL] === 2 || fpen === 3 || (fpen === 1 && this.u32[EL] === 1)
   }
 

@@ -298,7 +298,7 @@ export class Machine {
       this.memory.u32[X0] = lo
       this.memory.u32[X0 + 1] = hi
     },
-    powerState: (lo, hi) => ((lo & 0xff_ffff) === 0 && (hi & 0xff) === 0 ? 'on' : undefined),
+    powerState: (lo, hi) => (lo === 0 && hi === 0 ? 'on' : undefined),
     cpuOn: () => {
       // There is one processor, and the caller runs on it: PSCI has answered ALREADY_ON.
     },

@@ -33,8 +33,8 @@ export interface RecordResult {
 
 /** What a recorder is made from. */
 export interface RecorderOptions extends MachineDescription {
-  /** Where the trace goes; without one nothing is written, and everything else is the same. */
-  readonly writer?: TraceWriter
+  /** Where the trace goes, asked when the recording begins; without one nothing is written, and everything else is the same. */
+  readonly writer?: () => TraceWriter
   /** Called for every byte that the guest sends through its UART. */
   readonly onTransmit?: (byte: number) => void
 }
@@ -58,7 +58,8 @@ const FAULT_DISTANCE = 2
 /** A recording session. */
 export class Recorder {
   readonly execution: Execution
-  private readonly writer: TraceWriter | undefined
+  private readonly openWriter: (() => TraceWriter) | undefined
+  private writer: TraceWriter | undefined
   private readonly queue: Uint8Array[] = []
   private inputEnded = false
   private stopping = false
@@ -69,17 +70,17 @@ export class Recorder {
 
   /** @throws what `new Machine` throws. */
   constructor(options: RecorderOptions) {
-    const { writer, onTransmit } = options
-    this.writer = writer
+    const { onTransmit } = options
+    this.openWriter = options.writer
     const listener: ExecutionListener = {
       transmit: (icount, byte) => {
-        writer?.uart(icount, 0, byte)
+        this.writer?.uart(icount, 0, byte)
         this.verdict.see(byte)
         onTransmit?.(byte)
       },
-      interrupt: (...event) => writer?.interrupt(...event),
+      interrupt: (...event) => this.writer?.interrupt(...event),
       exception: (icount, ...event) => {
-        writer?.exception(icount, ...event)
+        this.writer?.exception(icount, ...event)
         this.faults = icount - this.lastFault <= FAULT_DISTANCE ? this.faults + 1 : 0
         this.lastFault = icount
         if (this.faults >= FAULT_LOOP) this.execution.machine.pause()
@@ -113,6 +114,7 @@ export class Recorder {
    * @throws {TraceError} if the trace cannot be written; what was committed stays valid.
    */
   async run(options: RecordRun = {}): Promise<RecordResult> {
+    this.writer = this.openWriter?.()
     try {
       return await this.record(options)
     } catch (error) {

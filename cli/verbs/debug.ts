@@ -1,21 +1,21 @@
 /** `kaal debug T`: the time-travel debugger on a terminal, or on a script. */
+import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { text as readAll } from 'node:stream/consumers'
 import type { Command } from 'commander'
 import { Debugger } from '../../replay/debugger/debugger.js'
 import { DebuggerError } from '../../replay/debugger/error.js'
 import { TraceReader } from '../../trace/reader.js'
-import { type ExitCode, Exit, UsageError, explainError } from '../errors.js'
-import { readInputFile } from '../files.js'
-import { bold, out, say } from '../output.js'
-import { type AddVerb, warnUnfinished } from './verb.js'
+import { Exit, UsageError } from '../errors.js'
+import { print, say } from '../output.js'
 
 interface Flags {
   readonly x?: string
   readonly e: readonly string[]
 }
 
-export const addDebug: AddVerb = (program, done) => {
+/** Adds the verb. */
+export function addDebug(program: Command, exit: (code: number) => void): void {
   const command: Command = program
     .command('debug <trace>')
     .description('look around in a trace, forwards and backwards; help explains the commands')
@@ -25,15 +25,14 @@ export const addDebug: AddVerb = (program, done) => {
     const script = x === undefined ? [] : scriptLines(x)
     const reader = TraceReader.open(path)
     try {
-      warnUnfinished(reader)
       const debug = new Debugger(reader)
       if (x === undefined && e.length === 0) {
-        if (process.stdin.isTTY) return done(await converse(debug))
+        if (process.stdin.isTTY) return exit(await converse(debug))
         const lines = linesOf(await readAll(process.stdin), (n) => `standard input, line ${n}`)
-        return done(await runScript(debug, lines))
+        return exit(await runScript(debug, lines))
       }
       const given = e.map((line, n) => ({ line, where: `-e, command ${n + 1}` }))
-      return done(await runScript(debug, [...script, ...given]))
+      return exit(await runScript(debug, [...script, ...given]))
     } finally {
       reader.close()
     }
@@ -47,27 +46,25 @@ interface ScriptLine {
 
 const collect = (value: string, before: readonly string[]): string[] => [...before, value]
 
-const scriptLines = (path: string): ScriptLine[] =>
-  linesOf(new TextDecoder().decode(readInputFile(path)), (n) => `${path}, line ${n}`)
+const scriptLines = (path: string): ScriptLine[] => linesOf(readFileSync(path, 'utf8'), (n) => `${path}, line ${n}`)
 
 const linesOf = (text: string, where: (n: number) => string): ScriptLine[] =>
   text.split(/\r?\n/).map((line, n) => ({ line, where: where(n + 1) }))
 
 /** Carries out commands until one fails. */
-async function runScript(debug: Debugger, lines: readonly ScriptLine[]): Promise<ExitCode> {
+async function runScript(debug: Debugger, lines: readonly ScriptLine[]): Promise<number> {
   const interrupt = () => debug.timeline.interrupt()
   process.on('SIGINT', interrupt)
   try {
     for (const { line, where } of lines) {
       try {
-        for (const output of await debug.execute(line)) out.line(output)
+        for (const output of await debug.execute(line)) print(output)
       } catch (error) {
-        await out.drain()
         if (error instanceof DebuggerError) throw new UsageError(`${where}: ${error.message}`)
         throw error
       }
       if (debug.lastStop === 'interrupted') throw new UsageError(`${where}: interrupted`)
-      if (debug.finished || out.closed) break
+      if (debug.finished) break
     }
     return Exit.GOOD
   } finally {
@@ -76,11 +73,11 @@ async function runScript(debug: Debugger, lines: readonly ScriptLine[]): Promise
 }
 
 /** Asks for commands until `quit` or Ctrl-D. An empty line repeats the last command. */
-async function converse(debug: Debugger): Promise<ExitCode> {
+async function converse(debug: Debugger): Promise<number> {
   const terminal = createInterface({
     input: process.stdin,
     output: process.stdout,
-    prompt: `${bold('(kaal)')} `,
+    prompt: '(kaal) ',
     completer: (line: string) => debug.complete(line),
     historySize: 1000,
     removeHistoryDuplicates: true,
@@ -93,27 +90,25 @@ async function converse(debug: Debugger): Promise<ExitCode> {
     terminal.prompt()
   })
   process.on('SIGINT', () => debug.timeline.interrupt())
-  out.line(debug.here())
+  print(debug.here())
   let last = ''
-  await out.drain()
   terminal.prompt()
   for await (const line of terminal) {
     const command = line.trim() === '' ? last : line
     last = command
     running = true
     try {
-      for (const output of await debug.execute(command)) out.line(output)
+      for (const output of await debug.execute(command)) print(output)
     } catch (error) {
-      say(explainError(error))
-      if (!(error instanceof DebuggerError)) return Exit.FAULT
+      if (!(error instanceof DebuggerError)) throw error
+      say(error.message)
     } finally {
       running = false
     }
-    await out.drain()
-    if (debug.finished || out.closed) break
+    if (debug.finished) break
     terminal.prompt()
   }
-  if (!debug.finished) out.line('')
+  if (!debug.finished) print('')
   terminal.close()
   return Exit.GOOD
 }

@@ -1,78 +1,173 @@
-/** `kaal dump T`: the rows of a trace, in the order in which things happened. */
-import { hex64 } from '../../replay/debugger/numbers.js'
-import type { Names } from '../../replay/debugger/names.js'
+/** `kaal dump`: the rows of a trace, in order of position. */
+import type { Command } from 'commander'
+import { SymbolTable } from '../../devices/loader/symbols.js'
+import { isElf, readElf } from '../../devices/loader/elf.js'
 import { type EventTable, type Span, TraceReader } from '../../trace/reader.js'
 import { Exit, UsageError } from '../errors.js'
-import { out } from '../output.js'
-import { checkPosition, grouped, parsePosition } from '../positions.js'
-import { traceNames } from '../trace-symbols.js'
-import { type Item, mergeByPosition, textOf } from '../trace-items.js'
-import { type AddVerb, warnUnfinished } from './verb.js'
-
-interface Flags {
-  readonly from?: string
-  readonly to?: string
-  readonly table?: EventTable
-  readonly json?: true
-}
+import { json, print } from '../output.js'
+import { formatPosition, parsePosition } from '../positions.js'
 
 const TABLES: readonly EventTable[] = ['batches', 'interrupts', 'exceptions', 'uart', 'inputs', 'snapshots']
-/** Rows after which the reader of standard output is waited for. */
-const ROWS = 2000
 
-export const addDump: AddVerb = (program, done) => {
+interface DumpOptions {
+  readonly from?: string
+  readonly to?: string
+  readonly table?: string
+  readonly json?: boolean
+}
+
+/** A row to print: its position, its table, and its text. */
+interface Line {
+  readonly icount: number
+  readonly table: EventTable
+  readonly text: string
+  readonly row: unknown
+}
+
+/** Adds the verb. */
+export function addDump(program: Command, exit: (code: number) => void): void {
   program
-    .command('dump <trace>')
-    .description('the rows of a trace, in the order in which things happened')
-    .option('--from <position>', 'begin at this position')
-    .option('--to <position>', 'end at this position')
-    .option('--table <name>', `one table only: ${TABLES.join(', ')}`, parseTable)
-    .option('--json', 'print one JSON object per row')
-    .action(async (path: string, flags: Flags) => {
-      const from = flags.from === undefined ? 0 : parsePosition('--from', flags.from)
-      const to = flags.to === undefined ? undefined : parsePosition('--to', flags.to)
-      const reader = TraceReader.open(path)
-      try {
-        const end = reader.meta.instructions
-        checkPosition('--from', from, end)
-        checkPosition('--to', to, end)
-        if (to !== undefined && (from ?? end) > to)
-          throw new UsageError(`--to ${grouped(to)}: comes before --from ${grouped(from ?? end)}`)
-        warnUnfinished(reader)
-        await print(reader, { from: from ?? end, ...(to !== undefined && { to }) }, flags)
-        done(Exit.GOOD)
-      } finally {
-        reader.close()
+    .command('dump')
+    .description('the rows of a trace')
+    .argument('<trace>')
+    .option('--from <position>', 'from this position on')
+    .option('--to <position>', 'up to this position')
+    .option('--table <name>', `only this table: ${TABLES.join(', ')}`)
+    .option('--json', 'a JSON object for each row')
+    .action((path: string, options: DumpOptions) => exit(dump(path, options)))
+}
+
+function dump(path: string, options: DumpOptions): number {
+  const table = options.table as EventTable | undefined
+  if (table !== undefined && !TABLES.includes(table)) {
+    throw new UsageError(`--table ${table}: give one of ${TABLES.join(', ')}`)
+  }
+  const reader = TraceReader.open(path)
+  try {
+    const end = reader.meta.instructions
+    const span = {
+      from: options.from === undefined ? 0 : parsePosition('--from', options.from, end),
+      to: options.to === undefined ? end : parsePosition('--to', options.to, end),
+    }
+    const symbols = symbolsOf(reader)
+    const sources = (table === undefined ? TABLES : [table]).map((name) => lines(reader, name, span, symbols))
+    for (const { icount, table: name, text, row } of merge(sources)) {
+      print(
+        options.json
+          ? json({ table: name, ...(row as object) }).replaceAll(/\n\s*/g, ' ')
+          : `${formatPosition(icount).padStart(13)}  ${name.padEnd(10)}  ${text}`,
+      )
+    }
+    return Exit.GOOD
+  } finally {
+    reader.close()
+  }
+}
+
+function symbolsOf(reader: TraceReader): SymbolTable {
+  for (const { role, name, bytes } of reader.images())
+    if (role === 'kernel' && isElf(bytes)) return readElf(bytes, name).symbols
+  return new SymbolTable([])
+}
+
+function* lines(reader: TraceReader, table: EventTable, span: Span, symbols: SymbolTable): Generator<Line> {
+  const at = (address: bigint): string => {
+    const symbol = symbols.describe(address)
+    return `0x${address.toString(16)}${symbol === undefined ? '' : ` <${symbol}>`}`
+  }
+  switch (table) {
+    case 'batches':
+      for (const row of reader.batches(span)) {
+        const digest = `${hex(row.digestHi)}${hex(row.digestLo)}`
+        yield {
+          icount: row.icount,
+          table,
+          row,
+          text: `${row.count} instructions, ${row.ended}, to pc ${at(row.pc)}, digest ${digest}`,
+        }
       }
-    })
-}
-
-function parseTable(text: string): EventTable {
-  const table = TABLES.find((name) => name === text)
-  if (!table) throw new UsageError(`--table ${text}: give one of ${TABLES.join(', ')}`)
-  return table
-}
-
-async function print(reader: TraceReader, span: Span, { table, json }: Flags): Promise<void> {
-  const names = traceNames(reader)
-  let rows = 0
-  for (const item of mergeByPosition(reader, table ? [table] : TABLES, span, json === true)) {
-    out.line(json ? jsonLine(item, names) : `${grouped(item.icount).padStart(13)}  ${textOf(item, names)}`)
-    if (++rows % ROWS > 0) continue
-    await out.drain()
-    if (out.closed) return
+      return
+    case 'interrupts':
+      for (const row of reader.interrupts(span))
+        yield { icount: row.icount, table, row, text: `INTID ${row.intid} at EL${row.el}, pc ${at(row.pc)}` }
+      return
+    case 'exceptions':
+      for (const row of reader.exceptions(span)) {
+        yield {
+          icount: row.icount,
+          table,
+          row,
+          text: `${row.kind}, ESR 0x${row.esr.toString(16)}, FAR 0x${row.far.toString(16)}, pc ${at(row.elr)}`,
+        }
+      }
+      return
+    case 'uart':
+      yield* uartLines(reader, span)
+      return
+    case 'inputs':
+      for (const row of reader.inputs(span))
+        yield {
+          icount: row.icount,
+          table,
+          row,
+          text: `${row.source}, ${row.payload.length} bytes: ${quoted(row.payload)}`,
+        }
+      return
+    case 'snapshots':
+      for (const [i, icount] of reader.snapshotPositions().entries()) {
+        if (icount < (span.from ?? 0) || icount > (span.to ?? Infinity)) continue
+        const pages = reader.snapshotPages(i + 1).length
+        yield { icount, table, row: { icount, pages }, text: `${pages} pages differ from position 0` }
+      }
   }
 }
 
-/** A row as JSON: addresses in hexadecimal, with their symbols beside them. */
-function jsonLine({ table, icount, row }: Item, names: Names): string {
-  const fields: Record<string, unknown> = { table, icount }
-  for (const [name, value] of Object.entries(row)) {
-    if (typeof value === 'bigint') {
-      fields[name] = hex64(value)
-      const symbol = names.describe(value)
-      if (symbol !== undefined) fields[`${name}Symbol`] = symbol
-    } else fields[name] = value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value
+/** Bytes one way are gathered up to the end of their line. */
+function* uartLines(reader: TraceReader, span: Span): Generator<Line> {
+  let gathered: number[] = []
+  let first: { icount: number; direction: 0 | 1 } | undefined
+  const take = (): Line[] => {
+    if (!first) return []
+    const { icount, direction } = first
+    const bytes = Uint8Array.from(gathered)
+    gathered = []
+    first = undefined
+    return [
+      {
+        icount,
+        table: 'uart',
+        row: { icount, direction, bytes },
+        text: `${direction === 0 ? 'out' : 'in '} ${quoted(bytes)}`,
+      },
+    ]
   }
-  return JSON.stringify(fields)
+  for (const { icount, direction, byte } of reader.uart(span)) {
+    if (first && first.direction !== direction) yield* take()
+    first ??= { icount, direction }
+    gathered.push(byte)
+    if (byte === 10) yield* take()
+  }
+  yield* take()
+}
+
+const hex = (word: number): string => word.toString(16).padStart(8, '0')
+
+/** Bytes as text, what is not printable escaped. */
+function quoted(bytes: Uint8Array): string {
+  return JSON.stringify(Buffer.from(bytes).toString('latin1'))
+}
+
+/** Merges sources that are each in order into one that is. */
+function* merge(sources: Generator<Line>[]): Generator<Line> {
+  const heads = sources.map((source) => ({ source, head: source.next() }))
+  for (;;) {
+    let first: (typeof heads)[number] | undefined
+    for (const candidate of heads) {
+      if (candidate.head.done) continue
+      if (!first || first.head.done || candidate.head.value.icount < first.head.value.icount) first = candidate
+    }
+    if (!first || first.head.done) return
+    yield first.head.value
+    first.head = first.source.next()
+  }
 }

@@ -1,64 +1,55 @@
-/** `kaal info T`: what a trace holds, at a glance. */
+/** `kaal info`: what a trace is and holds. */
 import { statSync } from 'node:fs'
+import type { Command } from 'commander'
 import { TraceReader } from '../../trace/reader.js'
 import { Exit } from '../errors.js'
-import { bold, out } from '../output.js'
-import { grouped } from '../positions.js'
-import type { AddVerb } from './verb.js'
+import { json, print } from '../output.js'
+import { formatPosition } from '../positions.js'
 
-const TABLES = ['batches', 'interrupts', 'exceptions', 'uart', 'inputs', 'snapshots', 'pages'] as const
+const TABLES = ['batches', 'interrupts', 'exceptions', 'uart', 'inputs', 'snapshots', 'pages', 'images'] as const
 
-export const addInfo: AddVerb = (program, done) => {
+/** Adds the verb. */
+export function addInfo(program: Command, exit: (code: number) => void): void {
   program
-    .command('info <trace>')
-    .description('what a trace holds')
-    .option('--json', 'print it as JSON')
-    .action((path: string, { json }: { json?: true }) => {
-      const reader = TraceReader.open(path)
-      try {
-        const facts = gather(reader)
-        if (json) out.json(facts)
-        else print(facts)
-        done(Exit.GOOD)
-      } finally {
-        reader.close()
-      }
-    })
+    .command('info')
+    .description('what a trace is and holds')
+    .argument('<trace>')
+    .option('--json', 'as JSON')
+    .action((path: string, options: { json?: boolean }) => exit(info(path, options.json === true)))
 }
 
-type Facts = ReturnType<typeof gather>
-
-function gather(reader: TraceReader) {
-  const { meta, path } = reader
-  const rows = Object.fromEntries(TABLES.map((table) => [table, reader.count(table)]))
-  const last = reader.batch(reader.batchCount)
-  const images = [...reader.images()].map(({ role, name, bytes, sha256 }) => ({
-    role,
-    name,
-    bytes: bytes.length,
-    sha256: Buffer.from(sha256).toString('hex'),
-  }))
-  return { path, bytes: statSync(path).size, ...meta, ended: last?.ended, images, rows }
-}
-
-function print(facts: Facts): void {
-  const { meta, machine } = { meta: facts, machine: facts.machine }
-  const fact = (name: string, text: string) => out.line(`${bold(name.padEnd(14))}${text}`)
-  fact('trace', `${facts.path}, ${grouped(facts.bytes)} bytes`)
-  fact('recorded by', `kaal ${meta.kaal}, format ${meta.format}`)
-  fact('uuid', meta.uuid)
-  fact('finished', meta.finished ? 'yes' : 'no: the recorder was ended early; it replays up to its last whole batch')
-  fact('instructions', grouped(meta.instructions))
-  fact('ended', facts.ended ?? 'before its first batch')
-  if (meta.finalDigest !== undefined) fact('final digest', meta.finalDigest)
-  fact('machine', '')
-  for (const [field, value] of Object.entries(machine)) {
-    out.line(`  ${field.padEnd(20)}${typeof value === 'number' ? grouped(value) : JSON.stringify(value)}`)
+function info(path: string, asJson: boolean): number {
+  const reader = TraceReader.open(path)
+  try {
+    const { meta } = reader
+    const rows = Object.fromEntries(TABLES.map((table) => [table, reader.count(table)]))
+    const images = [...reader.images()].map(({ role, name, bytes, sha256 }) => ({
+      role,
+      name,
+      bytes: bytes.length,
+      sha256,
+    }))
+    const bytes = statSync(path).size
+    if (asJson) {
+      print(json({ ...meta, bytes, rows, images }))
+      return Exit.GOOD
+    }
+    print(`trace          ${path}, ${bytes} bytes, format ${meta.format}, made by kaal ${meta.kaal}`)
+    print(`identity       ${meta.uuid}`)
+    print(
+      `state          ${meta.finished ? 'finished' : 'unfinished: its recorder was killed; it replays to its last batch'}`,
+    )
+    print(`instructions   ${formatPosition(meta.instructions)}`)
+    if (meta.finalDigest !== undefined) print(`final digest   ${meta.finalDigest}`)
+    for (const [field, value] of Object.entries(meta.machine))
+      print(`machine        ${field} ${String(value) || '(empty)'}`)
+    for (const { role, name, bytes: size, sha256 } of images) {
+      print(`image          ${role} ${name}, ${size} bytes, sha256 ${Buffer.from(sha256).toString('hex')}`)
+    }
+    for (const [table, count] of Object.entries(rows)) print(`rows           ${table} ${count}`)
+    print('note           images and inputs may hold private data')
+    return Exit.GOOD
+  } finally {
+    reader.close()
   }
-  fact('images', '')
-  for (const { role, name, bytes, sha256 } of facts.images) {
-    out.line(`  ${role.padEnd(8)}${name}, ${grouped(bytes)} bytes, sha256 ${sha256}`)
-  }
-  fact('rows', '')
-  for (const [table, count] of Object.entries(facts.rows)) out.line(`  ${table.padEnd(20)}${grouped(count)}`)
 }

@@ -1,48 +1,49 @@
-/** `kaal replay T`: runs a trace again and compares every batch. */
+/** `kaal replay`: repeats a trace bit for bit. */
+import type { Command } from 'commander'
 import { Replayer } from '../../replay/replayer.js'
 import { TraceReader } from '../../trace/reader.js'
 import { Exit } from '../errors.js'
-import { Progress, bold, out, say } from '../output.js'
-import { checkPosition, grouped, parsePosition } from '../positions.js'
-import { type AddVerb, warnUnfinished } from './verb.js'
+import { GuestOutput, Progress, json, print, say } from '../output.js'
+import { formatPosition, parsePosition } from '../positions.js'
 
-interface Flags {
-  readonly to?: string
-  readonly quiet?: true
-  readonly json?: true
+/** Adds the verb. */
+export function addReplay(program: Command, exit: (code: number) => void): void {
+  program
+    .command('replay')
+    .description('repeat a trace, checking every digest; exit 0 only if bit for bit')
+    .argument('<trace>')
+    .option('--to <position>', 'stop at the end of the batch that holds this position')
+    .option('--quiet', "do not show the guest's output")
+    .option('--json', 'the outcome as JSON, without the guest output')
+    .action(async (path: string, options: { to?: string; quiet?: boolean; json?: boolean }) =>
+      exit(await replay(path, options)),
+    )
 }
 
-export const addReplay: AddVerb = (program, done) => {
-  program
-    .command('replay <trace>')
-    .description('run a trace again, checking every digest; exit 0 only if bit for bit')
-    .option('--to <position>', 'stop after the batch that holds this position')
-    .option('-q, --quiet', "do not print the guest's output")
-    .option('--json', "print the result as JSON, and not the guest's output")
-    .action(async (path: string, flags: Flags) => {
-      const to = flags.to === undefined ? undefined : parsePosition('--to', flags.to)
-      const reader = TraceReader.open(path)
-      const progress = new Progress()
-      try {
-        checkPosition('--to', to, reader.meta.instructions)
-        warnUnfinished(reader)
-        const silent = flags.quiet || flags.json
-        const replayer = new Replayer(reader, silent ? {} : { onTransmit: (byte) => out.byte(byte) })
-        const end = reader.meta.instructions
-        const result = await replayer.run({
-          ...(to !== undefined && { to }),
-          ...(silent && { onProgress: (icount) => progress.show(`${grouped(icount)} of ${grouped(end)}`) }),
-        })
-        await out.drain()
-        progress.clear()
-        done(result.kind === 'same' ? Exit.GOOD : Exit.BAD)
-        if (flags.json) return out.json({ path, ...result })
-        if (result.kind === 'diverged') return say(`kaal: ${path}: ${bold('diverged')}: ${result.divergence.message}`)
-        const digest = result.finalDigest === undefined ? '' : `, final digest ${result.finalDigest}`
-        say(`kaal: ${path}: bit for bit the same up to ${grouped(result.instructions)}${digest}`)
-      } finally {
-        progress.clear()
-        reader.close()
-      }
+async function replay(path: string, options: { to?: string; quiet?: boolean; json?: boolean }): Promise<number> {
+  const reader = TraceReader.open(path)
+  const output = new GuestOutput()
+  const progress = new Progress()
+  try {
+    const to = options.to === undefined ? Infinity : parsePosition('--to', options.to, reader.meta.instructions)
+    const quiet = options.quiet === true || options.json === true
+    const replayer = new Replayer(reader, quiet ? {} : { onTransmit: output.put })
+    const total = formatPosition(reader.meta.instructions)
+    const result = await replayer.run({
+      to,
+      onProgress: (icount) => progress.show(`${formatPosition(icount)} of ${total}`),
     })
+    output.flush()
+    progress.clear()
+    if (options.json) print(json(result))
+    if (result.kind === 'diverged') {
+      say(`${path}: ${result.divergence.message}`)
+      return Exit.BAD
+    }
+    const rest = reader.meta.finished ? '' : '; the trace is unfinished: its recorder was killed'
+    say(`${path}: the same, ${formatPosition(result.instructions)} instructions${rest}`)
+    return Exit.GOOD
+  } finally {
+    reader.close()
+  }
 }

@@ -1,35 +1,40 @@
-/** `kaal verify T`: is every bit of a trace as it was recorded? */
-import { TraceError } from '../../trace/errors.js'
+/** `kaal verify`: whether a trace is undamaged. */
+import type { Command } from 'commander'
+import { Replayer } from '../../replay/replayer.js'
 import { TraceReader } from '../../trace/reader.js'
 import { verifyTrace } from '../../trace/verify.js'
 import { Exit } from '../errors.js'
-import { bold, out } from '../output.js'
-import type { AddVerb } from './verb.js'
+import { json, print, say } from '../output.js'
+import { formatPosition } from '../positions.js'
 
-export const addVerify: AddVerb = (program, done) => {
+/** Adds the verb. */
+export function addVerify(program: Command, exit: (code: number) => void): void {
   program
-    .command('verify <trace>')
-    .description('check all of a trace that can be checked without running it')
-    .option('--json', 'print the report as JSON')
-    .action((path: string, { json }: { json?: true }) => {
-      refuseUnreadable(path)
-      const report = verifyTrace(path)
-      const good = report.problems.length === 0
-      done(good ? Exit.GOOD : Exit.BAD)
-      if (json) return out.json({ ...report, good })
-      for (const checked of report.checked) out.line(`  good  ${checked}`)
-      for (const { where, message } of report.problems) out.line(`  ${bold('BAD')}   ${where}: ${message}`)
-      for (const unchecked of report.unchecked) out.line(`  not checked: ${unchecked}`)
-      out.line(`${path}: ${good ? 'good' : bold(`damaged, ${report.problems.length} found`)}`)
-    })
+    .command('verify')
+    .description('check that a trace is undamaged; exit 1 if it is not')
+    .argument('<trace>')
+    .option('--json', 'as JSON')
+    .action(async (path: string, options: { json?: boolean }) => exit(await verify(path, options.json === true)))
 }
 
-/** A file that is not there or cannot be read says nothing about a trace. */
-function refuseUnreadable(path: string): void {
-  try {
-    TraceReader.open(path, { seal: false }).close()
-  } catch (error) {
-    if (!(error instanceof TraceError)) throw error
-    if (error.kind === 'missing' || error.kind === 'access') throw error
+async function verify(path: string, asJson: boolean): Promise<number> {
+  const report = verifyTrace(path)
+  const problems = [...report.problems]
+  // Without a seal, only a replay can tell whether what was recorded is what happened.
+  if (problems.length === 0 && !report.finished) {
+    const reader = TraceReader.open(path)
+    const result = await new Replayer(reader).run().finally(() => reader.close())
+    if (result.kind === 'diverged') problems.push({ where: 'replay', message: result.divergence.message })
   }
+  if (asJson) print(json({ ...report, problems }))
+  else for (const { where, message } of problems) print(`${where}: ${message}`)
+  if (problems.length > 0) {
+    say(`${path}: damaged, ${problems.length === 1 ? 'one problem' : `${problems.length} problems`}`)
+    return Exit.BAD
+  }
+  const how = report.finished
+    ? 'its seal, images, pages and batches'
+    : 'unfinished and without a seal: its images, pages and batches, and a replay of them'
+  say(`${path}: undamaged, ${formatPosition(report.instructions ?? 0)} instructions (checked: ${how})`)
+  return Exit.GOOD
 }

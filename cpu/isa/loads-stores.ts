@@ -68,8 +68,9 @@ const PAIR = insn('opc:2 101 0 0 idx:2 L:1 imm7:7 Rt2:5 Rn:5 Rt:5', 'LDP/STP/LDN
     if (f.L === 0) c.storePair(address, size, c.X(f.Rt), c.X(f.Rt2))
     else {
       const [first, second] = c.loadPair(address, size, f.opc === 1 ? 'i64' : undefined)
-      c.setX(f.Rt, first)
+      // Where both are one register the first element stays, as on QEMU.
       c.setX(f.Rt2, second)
+      c.setX(f.Rt, first)
     }
     if (f.idx === 1 || f.idx === 3) c.setXSP(f.Rn, moved)
   },

@@ -133,7 +133,8 @@ export function conditionMask(cond: number): number {
   for (let nzcv = 0; nzcv < 16; nzcv++) {
     const [n, z, c, v] = [nzcv & 8, nzcv & 4, nzcv & 2, nzcv & 1].map(Boolean)
     const holds = [z, c, n, v, c && !z, n === v, n === v && !z, true][cond >> 1]
-    if (holds !== ((cond & 1) === 1)) mask |= 1 << nzcv
+    // NV holds always, as AL does.
+    if (holds !== ((cond & 1) === 1 && cond !== 15)) mask |= 1 << nzcv
   }
   return mask
 }

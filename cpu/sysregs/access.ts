@@ -59,14 +59,20 @@ export function writeSystemRegister(cpu: Processor, index: number, Rt: number): 
   cpu.hi = Rt === 31 ? 0 : u32[X0 + 2 * Rt + 1]
   const refused = row.refuse?.(cpu, cpu.lo, cpu.hi)
   if (refused !== undefined) cpu.unsupported(refused)
+  const word = (row.storage ?? 0) >>> 2
+  const [oldLo, oldHi] = [u32[word], u32[word + 1]]
   if (row.storage !== undefined) {
-    const word = row.storage >>> 2
     u32[word] = (u32[word] & ~row.maskLo) | (cpu.lo & row.maskLo)
     u32[word + 1] = (u32[word + 1] & ~row.maskHi) | (cpu.hi & row.maskHi)
   }
   cpu.excepted = false
   row.onWrite?.(cpu)
   if (!cpu.excepted) cpu.advance()
+  else if (row.storage !== undefined) {
+    // A write that has trapped after all has written nothing.
+    u32[word] = oldLo
+    u32[word + 1] = oldHi
+  }
   return true
 }
 

@@ -1,4 +1,5 @@
 /** Control and exception-handling registers of EL1 and EL2 (Arm ARM DDI 0487, D17.2). */
+import { fpTrap } from './state.js'
 import type { Processor } from '../processor.js'
 import { type SystemRegister, constant, hex, register } from './register.js'
 
@@ -70,7 +71,7 @@ export const control: readonly SystemRegister[] = [
   constant('AFSR0_EL2', 'S3_4_C5_C1_0', 0n, { write: 2 }),
   constant('AFSR1_EL2', 'S3_4_C5_C1_1', 0n, { write: 2 }),
   register('ESR_EL2', 'S3_4_C5_C2_0', { at: ['esr_el', 2] }),
-  register('FPEXC32_EL2', 'S3_4_C5_C3_0', { at: ['fpexc32_el2'] }),
+  register('FPEXC32_EL2', 'S3_4_C5_C3_0', { at: ['fpexc32_el2'], onRead: fpTrap, onWrite: fpTrap }),
   register('FAR_EL2', 'S3_4_C6_C0_0', { at: ['far_el', 2] }),
   register('HPFAR_EL2', 'S3_4_C6_C0_4', { at: ['hpfar_el2'] }),
   register('MAIR_EL2', 'S3_4_C10_C2_0', { at: ['mair_el', 2] }),

@@ -23,10 +23,23 @@ const numbered = (
     ),
   )
 
+/** Breakpoint control registers: the byte address select has two bits that count. */
+const breakpointControls: readonly SystemRegister[] = Array.from({ length: 6 }, (_, n) =>
+  register(`DBGBCR${n}_EL1`, `S2_0_C0_C${n}_5`, {
+    at: ['dbgbcr', n],
+    onWrite(cpu) {
+      // BAS<1> follows BAS<0>, and BAS<3> follows BAS<2>.
+      const at = registerAddress('dbgbcr', n) >>> 2
+      const value = cpu.u32[at]
+      cpu.u32[at] = (value & ~0x140) | ((value & 0xa0) << 1)
+    },
+  }),
+)
+
 /** The rows. */
 export const debug: readonly SystemRegister[] = [
   ...numbered(6, 'DBGBVR', 'dbgbvr', 4),
-  ...numbered(6, 'DBGBCR', 'dbgbcr', 5),
+  ...breakpointControls,
   ...numbered(4, 'DBGWVR', 'dbgwvr', 6, 0xffff_ffff_ffff_fffcn),
   ...numbered(4, 'DBGWCR', 'dbgwcr', 7),
   register('MDCCINT_EL1', 'S2_0_C0_C2_0', { at: ['mdccint_el1'] }),

@@ -105,8 +105,8 @@ function addressTranslation(name: string, op1: number, op2: number, el: 0 | 1 | 
       const { page, attributes } = mmu.translation
       const mmuOn = cpu.sctlrOf(el, 1)
       const memoryType = mmuOn ? cpu.memoryAttributes(el, (attributes >>> Attribute.INDEX_SHIFT) & 7) : 0
-      const device = (memoryType & 0xf0) === 0 || memoryType === 0x44
-      const shareability = device ? 2 : (attributes >>> Attribute.SHAREABILITY_SHIFT) & 3
+      // As on QEMU: what the descriptor says, also of Device memory, and non-shareable with the MMU off.
+      const shareability = mmuOn ? (attributes >>> Attribute.SHAREABILITY_SHIFT) & 3 : 0
       u32[PAR] = (page % 2 ** 32) | 0xa00 | (shareability << 7)
       u32[PAR + 1] = Math.floor(page / 2 ** 32) | (memoryType << 24)
       return false

@@ -23,8 +23,8 @@ const whileInUse = (cpu: Processor): void => {
   if (cpu.u32[SPSEL] === 0) takeUndefined(cpu)
 }
 
-/** FPCR and FPSR trap as FP instructions do. */
-const fpTrap = (cpu: Processor): void => {
+/** FPCR, FPSR and FPEXC32_EL2 trap as FP instructions do. */
+export const fpTrap = (cpu: Processor): void => {
   if (!cpu.fpEnabled) accessFpSimd(cpu)
 }
 

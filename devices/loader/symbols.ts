@@ -53,6 +53,11 @@ export class SymbolTable {
     return this.byName.get(name)?.address
   }
 
+  /** Names that begin with `prefix`, in alphabetical order. */
+  namesFrom(prefix: string): string[] {
+    return [...this.byName.keys()].filter((name) => name.startsWith(prefix)).toSorted()
+  }
+
   /** The symbol that holds an address: the nearest at or below it, unless its size says that it ends before. */
   find(address: bigint): ElfSymbol | undefined {
     let low = 0

@@ -47,9 +47,7 @@ export class Debugger {
     const [, word, argument] = /^\s*(\S*)(?:\s+(.*))?$/s.exec(line) ?? ['', '', undefined]
     const commands = COMMANDS.map(({ name }) => name)
     if (argument === undefined) return [commands.filter((name) => name.startsWith(word)), word]
-    const kind = COMMANDS.find(
-      ({ name, aliases }) => name === word.split('/')[0] || aliases.includes(word),
-    )?.completes
+    const kind = COMMANDS.find(({ name, aliases }) => name === word.split('/')[0] || aliases.includes(word))?.completes
     if (kind === 'command') return [commands.filter((name) => name.startsWith(argument)), argument]
     if (kind === 'info') return [INFO.filter((name) => name.startsWith(argument)), argument]
     if (kind === 'symbol') return [this.names.startingWith(argument), argument]

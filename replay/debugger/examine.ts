@@ -29,7 +29,8 @@ export const DEFAULT_FORMAT: ExamineFormat = { count: 1, format: 'x', size: 4 }
  */
 export function parseFormat(text: string, before: ExamineFormat): ExamineFormat {
   const match = /^(\d*)([a-z]*)$/.exec(text)
-  if (!match) throw new DebuggerError(`x/${text}: give a count, a format (${[...FORMATS].join(' ')}) and a size (b h w g)`)
+  if (!match)
+    throw new DebuggerError(`x/${text}: give a count, a format (${[...FORMATS].join(' ')}) and a size (b h w g)`)
   let { format, size } = before
   let sized = false
   for (const letter of match[2]) {
@@ -42,7 +43,8 @@ export function parseFormat(text: string, before: ExamineFormat): ExamineFormat 
   if (format === 'a' && !sized) size = 8
   if (format === 'c' && !sized) size = 1
   const count = match[1] === '' ? 1 : parseCount(match[1])
-  if (count === undefined || count < 1 || count > MOST) throw new DebuggerError(`x/${text}: give a count of 1 to ${MOST}`)
+  if (count === undefined || count < 1 || count > MOST)
+    throw new DebuggerError(`x/${text}: give a count of 1 to ${MOST}`)
   return { count, format, size }
 }
 

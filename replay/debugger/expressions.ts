@@ -28,7 +28,9 @@ export function evaluate(text: string, registers: Registers, names: Names): bigi
     const at = TERM.lastIndex
     const match = TERM.exec(source)
     if (!match || (at > 0 && match[1] === '')) {
-      throw new DebuggerError(`${source}: cannot read '${source.slice(at)}'; join numbers, $registers and symbols by + and -`)
+      throw new DebuggerError(
+        `${source}: cannot read '${source.slice(at)}'; join numbers, $registers and symbols by + and -`,
+      )
     }
     const term = evaluateTerm(match[2], registers, names)
     value += match[1] === '-' ? -term : term
@@ -51,7 +53,8 @@ function evaluateTerm(term: string, registers: Registers, names: Names): bigint 
   const address = names.addressOf(term)
   if (address !== undefined) return address
   const like = names.like(term)
-  if (like.length === 1) return names.addressOf(like[0]) ?? 0n
+  // The end of a path will do for the whole, if it is the end of only one.
+  if (like.length === 1 && like[0].endsWith(`::${term}`)) return names.addressOf(like[0]) ?? 0n
   const hint = like.length > 0 ? `; there are ${like.slice(0, 5).join(', ')}${like.length > 5 ? ', …' : ''}` : ''
   throw new DebuggerError(`${term}: no such symbol${hint}`)
 }

@@ -14,7 +14,9 @@ export function registerLines(state: CpuState, names: Names): string[] {
   const { elr_el: elr, spsr_el: spsr, esr_el: esr, far_el: far } = state
   lines.push(`elr_el1 ${hex64(elr[1])}${names.suffix(elr[1])}`)
   lines.push(`spsr_el1 ${hex64(spsr[1])}  esr_el1 ${hex64(esr[1])}  far_el1 ${hex64(far[1])}`)
-  lines.push(`ttbr0_el1 ${hex64(state.ttbr0_el[1])}  ttbr1_el1 ${hex64(state.ttbr1_el1)}  sctlr_el1 ${hex64(state.sctlr_el[1])}`)
+  lines.push(
+    `ttbr0_el1 ${hex64(state.ttbr0_el[1])}  ttbr1_el1 ${hex64(state.ttbr1_el1)}  sctlr_el1 ${hex64(state.sctlr_el[1])}`,
+  )
   return lines
 }
 

@@ -52,7 +52,9 @@ describe('kaal record and replay', () => {
     const path = folder('diverged.kaal')
     writeFileSync(path, readFileSync(boot))
     const database = new Database(path)
-    database.exec("UPDATE batches SET pc = pc + 4 WHERE n = 3; DELETE FROM meta WHERE key = 'seal'; UPDATE meta SET value = 0 WHERE key = 'finished'; DELETE FROM meta WHERE key IN ('instructions', 'final_digest')")
+    database.exec(
+      "UPDATE batches SET pc = pc + 4 WHERE n = 3; DELETE FROM meta WHERE key = 'seal'; UPDATE meta SET value = 0 WHERE key = 'finished'; DELETE FROM meta WHERE key IN ('instructions', 'final_digest')",
+    )
     database.close()
     const { code, stderr } = await kaal(['replay', '--quiet', path])
     expect(stderr).toMatch(/diverged.*batch 3, which begins at [\d_]+.*pc 0x[0-9a-f]+/)
@@ -71,7 +73,10 @@ describe('input', () => {
       const bytes = lines()
       const file = folder('input.txt')
       writeFileSync(file, bytes)
-      for (const [from, options] of [[file, {}], ['-', { input: bytes }]] as const) {
+      for (const [from, options] of [
+        [file, {}],
+        ['-', { input: bytes }],
+      ] as const) {
         const path = folder(`${name}-${from === '-' ? 'pipe' : 'file'}.kaal`)
         const { code, stdout } = await kaal(['record', '-o', path, '--input', from, guest(name)], options)
         expect(stdout).toMatch(new RegExp(`result=0*${sum(bytes)}\\b`))
@@ -96,7 +101,10 @@ describe('ending early', () => {
         },
       })
       expect({ code, stderr }).toMatchObject({ code: 0, stderr: expect.stringContaining('stopped at') })
-      expect(await kaal(['verify', path])).toMatchObject({ code: 0, stdout: expect.stringContaining('the seal matches') })
+      expect(await kaal(['verify', path])).toMatchObject({
+        code: 0,
+        stdout: expect.stringContaining('the seal matches'),
+      })
     })
   }
 
@@ -118,7 +126,10 @@ describe('inspecting', () => {
     const verified = JSON.parse((await kaal(['verify', '--json', boot])).stdout)
     expect(verified).toMatchObject({ good: true, problems: [] })
     const { stdout } = await kaal(['dump', '--json', '--table', 'uart', boot])
-    const rows = stdout.trim().split('\n').map((line) => JSON.parse(line))
+    const rows = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
     expect(String.fromCharCode(...rows.map(({ byte }) => byte))).toBe(bootOutput)
     expect(rows[0]).toMatchObject({ table: 'uart', direction: 0 })
   })

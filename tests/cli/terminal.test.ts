@@ -9,7 +9,7 @@ import { ROOT, build, guest, kaal } from './kaal.js'
 const folder = testFolder()
 const SESSION = fileURLToPath(new URL('terminal_session.py', import.meta.url))
 
-type Step = readonly ['expect', string] | readonly ['send', string | Uint8Array] | readonly ['signal', string]
+type Step = readonly ['expect', string] | readonly ['send', string | Uint8Array] | readonly ['type' | 'signal', string]
 
 interface Session {
   readonly output: string
@@ -39,12 +39,14 @@ describe('a recording on a terminal', () => {
     const sum = pasted.reduce((total, byte) => total + byte, 0).toString(16)
     for (const name of ['echo', 'echo-spin']) {
       const path = folder(`${name}.kaal`)
-      const { output, ...end } = await session(['record', '-o', path, guest(name)], [
-        ['expect', 'Ctrl-A x ends'],
-        ['expect', '>'],
-        ['send', pasted],
-        ['expect', 'result='],
-      ])
+      const { output, ...end } = await session(
+        ['record', '-o', path, guest(name)],
+        [
+          ['expect', '>'],
+          ['send', pasted],
+          ['expect', 'result='],
+        ],
+      )
       expect(output).toMatch(new RegExp(`result=0*${sum}\\b`))
       expect(end).toEqual({ code: 0, raw: true, restored: true })
       const { code, stdout } = await kaal(['replay', path])
@@ -54,28 +56,37 @@ describe('a recording on a terminal', () => {
 
   it('sends Ctrl-C and, by Ctrl-A a, Ctrl-A to the guest; Ctrl-A x ends it', async () => {
     const path = folder('keys.kaal')
-    const { output, ...end } = await session(['record', '-o', path, guest('echo')], [
-      ['expect', '>'],
-      ['send', 'ab\u0003c\u0001a\u0001z!'],
-      ['expect', '!'],
-      ['send', '\u0001'],
-      ['send', 'x'],
-    ])
+    const { output, ...end } = await session(
+      ['record', '-o', path, guest('echo')],
+      [
+        ['expect', '>'],
+        ['send', 'ab\u0003c\u0001a\u0001z!'],
+        ['expect', '!'],
+        ['send', '\u0001'],
+        ['send', 'x'],
+      ],
+    )
     expect(output).toContain('stopped at')
     expect(end).toEqual({ code: 0, raw: true, restored: true })
     const { stdout } = await kaal(['dump', '--json', '--table', 'inputs', path])
-    const payload = stdout.trim().split('\n').map((line) => (JSON.parse(line) as { payload: string }).payload)
+    const payload = stdout
+      .trim()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { payload: string }).payload)
     expect(payload.join('')).toBe('6162036301' + '21')
     expect(await kaal(['verify', path])).toMatchObject({ code: 0 })
   })
 
   it('gives the terminal back when it is told to end by a signal', async () => {
-    const { output, ...end } = await session(['record', '-o', folder('term.kaal'), guest('echo')], [
-      ['expect', '>'],
-      ['send', 'a'],
-      ['expect', 'a'],
-      ['signal', '15'],
-    ])
+    const { output, ...end } = await session(
+      ['record', '-o', folder('term.kaal'), guest('echo')],
+      [
+        ['expect', '>'],
+        ['send', 'a'],
+        ['expect', 'a'],
+        ['signal', '15'],
+      ],
+    )
     expect(output).toContain('final digest')
     expect(end).toEqual({ code: 0, raw: true, restored: true })
   })
@@ -83,15 +94,21 @@ describe('a recording on a terminal', () => {
   it('asks before it replaces a trace', async () => {
     const path = folder('asked.kaal')
     writeFileSync(path, 'precious')
-    const no = await session(['record', '-o', path, guest('null')], [
-      ['expect', '[y/N]'],
-      ['send', 'n\r'],
-    ])
+    const no = await session(
+      ['record', '-o', path, guest('null')],
+      [
+        ['expect', '[y/N]'],
+        ['send', 'n\r'],
+      ],
+    )
     expect(no).toMatchObject({ code: 255, output: expect.stringContaining('kept as it is'), restored: true })
-    const yes = await session(['record', '-o', path, guest('null')], [
-      ['expect', '[y/N]'],
-      ['send', 'y\r'],
-    ])
+    const yes = await session(
+      ['record', '-o', path, guest('null')],
+      [
+        ['expect', '[y/N]'],
+        ['send', 'y\r'],
+      ],
+    )
     expect(yes).toMatchObject({ code: 0, restored: true })
     expect(existsSync(path) && (await kaal(['verify', path])).code).toBe(0)
   })
@@ -101,20 +118,23 @@ describe('the debugger on a terminal', () => {
   it('completes commands and symbols, repeats on an empty line, and goes on after an error', async () => {
     const path = folder('boot.kaal')
     await kaal(['record', '-o', path])
-    const { output, code, restored } = await session(['debug', path], [
-      ['expect', '(kaal)'],
-      ['send', 'nonsense\r'],
-      ['expect', 'no such command'],
-      ['send', 'rever\t-s\t\r'],
-      ['expect', 'start of the trace'],
-      ['send', 'b kernel_m\t\r'],
-      ['expect', 'breakpoint 1 at'],
-      ['send', 'step 10\r'],
-      ['expect', '\n10  '],
-      ['send', '\r'],
-      ['expect', '\n20  '],
-      ['send', 'quit\r'],
-    ])
+    const { output, code, restored } = await session(
+      ['debug', path],
+      [
+        ['expect', '(kaal)'],
+        ['send', 'nonsense\r'],
+        ['expect', 'no such command'],
+        ['type', 'reverse-s\t\r'],
+        ['expect', 'start of the trace'],
+        ['type', 'b kernel_m\t\r'],
+        ['expect', 'breakpoint 1 at'],
+        ['send', 'step 10\r'],
+        ['expect', '\n10  '],
+        ['send', '\r'],
+        ['expect', '\n20  '],
+        ['send', 'quit\r'],
+      ],
+    )
     expect(output).toMatch(/breakpoint 1 at 0x[0-9a-f]{16} <kernel_main>/)
     expect(output).toMatch(/\n20 {2}0x/)
     expect({ code, restored }).toEqual({ code: 0, restored: true })

@@ -74,14 +74,21 @@ export function buildPlugin(): string {
 /** The command line for a guest, without the plugin. */
 export function qemuArguments(guest: Guest): string[] {
   const machine = `virt,gic-version=2,dtb-randomness=off${guest.virtualization ? ',virtualization=on' : ''}`
-  return [
-    ...['-M', machine, '-cpu', 'cortex-a53', '-m', `${guest.memoryMiB}M`],
-    ...['-display', 'none', '-monitor', 'none', '-serial', 'stdio', '-net', 'none'],
-    ...['-icount', `shift=${guest.icountShift},sleep=off`, '-rtc', 'base=2026-01-01T00:00:00,clock=vm'],
-    ...['-kernel', guest.kernel],
-    ...(guest.append === undefined ? [] : ['-append', guest.append]),
-    ...(guest.initrd === undefined ? [] : ['-initrd', guest.initrd]),
+  const options: [option: string, value: string | undefined][] = [
+    ['-M', machine],
+    ['-cpu', 'cortex-a53'],
+    ['-m', `${guest.memoryMiB}M`],
+    ['-display', 'none'],
+    ['-monitor', 'none'],
+    ['-serial', 'stdio'],
+    ['-net', 'none'],
+    ['-icount', `shift=${guest.icountShift},sleep=off`],
+    ['-rtc', 'base=2026-01-01T00:00:00,clock=vm'],
+    ['-kernel', guest.kernel],
+    ['-append', guest.append],
+    ['-initrd', guest.initrd],
   ]
+  return options.flatMap(([option, value]) => (value === undefined ? [] : [option, value]))
 }
 
 /** How a run in QEMU ended. */

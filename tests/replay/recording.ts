@@ -41,11 +41,12 @@ export async function record(
     snapshotInterval: recording.snapshotInterval ?? SNAPSHOT_INTERVAL,
   }
   const path = join(folder, `${++traces}.kaal`)
-  const writer = TraceWriter.create(path, {
-    kaal: 'test',
-    machine: machineRecord(description),
-    images: imageFiles(files),
-  })
+  const writer = () =>
+    TraceWriter.create(path, {
+      kaal: 'test',
+      machine: machineRecord(description),
+      images: imageFiles(files),
+    })
   const output: number[] = []
   const recorder = new Recorder({ ...description, writer, onTransmit: (byte) => output.push(byte) })
   if (recording.input) recorder.send(recording.input)

@@ -65,6 +65,7 @@ function dataAddress({ random, setting }: CaseContext): bigint {
     () => random.below(512) * 8,
   ])()
   const address = BigInt(DATA + page * PAGE + offset)
+  if (setting.el === 2) return address
   const kind = random.below(16)
   if (!setting.mmu) {
     if (kind === 0) return BigInt(HOLE + 64 * random.below(PAGE / 64))
@@ -128,7 +129,7 @@ const registerOffset: Builder = (context, row, fields) => {
 /** Store-exclusives mostly follow the load that opens the monitor. */
 const exclusive: Builder = (context, row, fields) => {
   const target = dataAddress(context)
-  if (target === mask64(-1n)) return undefined
+  if (target === mask64(-1n) || (context.setting.el === 2 && (target & 15n) !== 0n)) return undefined
   const access = [...setRegister(fields.Rn, target), encodeRow(row, fields)]
   if (fields.L !== 0 || fields.o2 !== 0 || context.random.chance(0.3)) return access
   const word = access[access.length - 1]
@@ -194,27 +195,28 @@ const registerBranch: Builder = (context, row, fields) => {
   return [a.b(2), a.b(SLOT_WORDS - 1), ...target, encodeRow(row, fields)]
 }
 
-/** Returns to EL0, EL1t or EL1h, or somewhere illegal; an SVC behind brings every one of them back. */
+/** Returns to EL0, EL1t or EL1h, or somewhere illegal; an SVC behind brings every one of them back, an HVC where that is EL2. */
 const exceptionReturn: Builder = (context, row, fields) => {
   const { random } = context
   const word = encodeRow(row, fields)
   if (context.setting.el === 0) return [word]
-  const mode = random.pick([0, 4, 5, 5, 1, 2, 6, 8, 9, 12, 13, 15])
+  const el2 = context.setting.el === 2
+  const mode = random.pick(el2 ? [4, 5, 8, 9, 1, 2, 6, 10, 12, 13, 15] : [0, 4, 5, 5, 1, 2, 6, 8, 9, 12, 13, 15])
   const flags = BigInt(random.below(16)) << 28n
   const illegal = random.chance(0.1) ? 1n << 20n : 0n
   const daif = BigInt(random.below(16)) << 6n
   const program = [
     ...a.moveImmediate(19, flags | illegal | daif | BigInt(mode)),
-    a.msr(System.SPSR_EL1, 19),
+    a.msr(el2 ? System.SPSR_EL2 : System.SPSR_EL1, 19),
     ...a.moveImmediate(19, BigInt(context.address + 4 * (SLOT_WORDS - 3)) | (random.chance(0.1) ? 2n : 0n)),
-    a.msr(System.ELR_EL1, 19),
+    a.msr(el2 ? System.ELR_EL2 : System.ELR_EL1, 19),
     ...resumeBehind(context),
     word,
   ]
   // The SVC is not the last word, as it returns behind itself.
   if (program.length > SLOT_WORDS - 3) return undefined
   while (program.length < SLOT_WORDS - 3) program.push(a.NOP)
-  return [...program, a.addImmediate(19, 31, 0), a.svc(random.below(0xffff) & ~1)]
+  return [...program, a.addImmediate(19, 31, 0), el2 ? a.hvc(1) : a.svc(random.below(0xffff) & ~1)]
 }
 
 /** PSCI functions that only answer: versions, features, and numbers that mean nothing. */
@@ -260,7 +262,7 @@ const systemInstruction: Builder = (context, row, fields) => {
   if (chosen.Rt === 31 && !setting.mmu) return undefined
   // What an address translation has found stands in PAR_EL1.
   const outcome =
-    chosen.CRn === 7 && chosen.CRm === 8 && setting.el === 1 ? [a.mrs(random.below(31), System.PAR_EL1)] : []
+    chosen.CRn === 7 && chosen.CRm === 8 && setting.el !== 0 ? [a.mrs(random.below(31), System.PAR_EL1)] : []
   return [...setRegister(chosen.Rt, dataAddress(context), false), encodeRow(row, chosen), ...outcome]
 }
 

@@ -24,6 +24,14 @@ export const System = {
   CNTKCTL_EL1: systemRegister(3, 0, 14, 1, 0),
   TPIDR_EL1: systemRegister(3, 0, 13, 0, 4),
   TPIDR_EL0: systemRegister(3, 3, 13, 0, 2),
+  HCR_EL2: systemRegister(3, 4, 1, 1, 0),
+  CPTR_EL2: systemRegister(3, 4, 1, 1, 2),
+  SPSR_EL2: systemRegister(3, 4, 4, 0, 0),
+  ELR_EL2: systemRegister(3, 4, 4, 0, 1),
+  ESR_EL2: systemRegister(3, 4, 5, 2, 0),
+  FAR_EL2: systemRegister(3, 4, 6, 0, 0),
+  VBAR_EL2: systemRegister(3, 4, 12, 0, 0),
+  TPIDR_EL2: systemRegister(3, 4, 13, 0, 2),
 } as const
 
 const word = (value: number): number => value >>> 0
@@ -63,6 +71,7 @@ export const keepFrom = (rd: Register, rn: Register, low: number): number =>
 export const keepFlags = (rd: Register, rn: Register): number =>
   word(0x92400000 | (36 << 16) | (3 << 10) | (rn << 5) | rd)
 export const svc = (imm16: number): number => word(0xd4000001 | (imm16 << 5))
+export const smc = (imm16: number): number => word(0xd4000003 | (imm16 << 5))
 export const hvc = (imm16: number): number => word(0xd4000002 | (imm16 << 5))
 
 /** Loads any value with as few MOVZ, MOVN and MOVK as it takes. */

@@ -79,7 +79,7 @@ export function* sweepGuests(): Generator<readonly [label: string, guest: Random
   for (const { what, el, encodings, word } of SWEEPS) {
     for (let first = 0; first < encodings; first += SWEEP_CASES) {
       const random = new Random(first)
-      const setting: Setting = { ...randomSetting(random, 0), el, mmu: false }
+      const setting: Setting = { ...randomSetting(random, 0), el }
       const slots: number[][] = []
       const cases = new Map<number, Case>()
       for (let encoding = first; encoding < first + SWEEP_CASES; encoding++) {

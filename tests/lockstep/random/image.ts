@@ -11,6 +11,9 @@ import type { Random } from './prng.js'
 export const BASE = 0x4020_0000
 const VECTORS = BASE + 0x800
 const HANDLER = BASE + 0x1000
+/** Those of EL2, where there is one. */
+const VECTORS_EL2 = BASE + 0x1800
+const HANDLER_EL2 = BASE + 0x1400
 const TABLES = BASE + 0x4000
 /** The cases start here. */
 export const CASES = BASE + 0x10000
@@ -29,8 +32,10 @@ const POWER_OFF = 0x8400_0008n
 
 /** How the cases of one image run. */
 export interface Setting {
-  readonly el: 0 | 1
+  readonly el: 0 | 1 | 2
   readonly mmu: boolean
+  /** Whether there is an EL2, which the guest then starts at. */
+  readonly virtualization: boolean
   /** SCTLR_EL1 but for the M bit. */
   readonly sctlr: number
   /** T0SZ and T1SZ. */
@@ -45,13 +50,23 @@ export interface Setting {
 const SCTLR_RESERVED = 0x30d0_0800
 const SCTLR_FREE = [1, 2, 3, 4, 9, 12, 14, 15, 16, 18, 26]
 
-/** A setting: `number` counts through the four combinations of level and MMU, the rest is random. */
+/** Level, MMU and EL2 of the guests, in turn. */
+const TURNS: readonly Pick<Setting, 'el' | 'mmu' | 'virtualization'>[] = [
+  { el: 1, mmu: false, virtualization: false },
+  { el: 0, mmu: false, virtualization: false },
+  { el: 1, mmu: true, virtualization: false },
+  { el: 0, mmu: true, virtualization: false },
+  { el: 1, mmu: true, virtualization: true },
+  { el: 2, mmu: false, virtualization: true },
+  { el: 0, mmu: true, virtualization: true },
+]
+
+/** A setting: `number` counts through the combinations of level and MMU, the rest is random. */
 export function randomSetting(random: Random, number: number): Setting {
   let sctlr = SCTLR_RESERVED
   for (const bit of SCTLR_FREE) if (random.chance(bit === 1 ? 0.2 : 0.5)) sctlr |= 1 << bit
   return {
-    el: number & 1 ? 0 : 1,
-    mmu: (number & 2) !== 0,
+    ...TURNS[number % TURNS.length],
     sctlr: sctlr >>> 0,
     tsz: random.chance(0.5) ? 16 : 25,
     tbi: random.below(4),
@@ -128,8 +143,14 @@ export function buildImage(
   const memory = new Memory()
   const closing = CASES + slots.length * SLOT_BYTES
   memory.words(BASE, startUp(setting))
-  for (let i = 0; i < 16; i++) memory.words(VECTORS + 0x80 * i, [a.b((HANDLER - VECTORS - 0x80 * i) / 4)])
-  handler(memory, slots.length * SLOT_BYTES)
+  const caseBytes = slots.length * SLOT_BYTES
+  const powerOff = setting.virtualization ? a.smc(0) : a.hvc(0)
+  vectors(memory, VECTORS, HANDLER)
+  handler(memory, HANDLER, caseBytes, EL1_REGISTERS, powerOff)
+  if (setting.virtualization) {
+    vectors(memory, VECTORS_EL2, HANDLER_EL2)
+    handler(memory, HANDLER_EL2, caseBytes, EL2_REGISTERS, powerOff)
+  }
   slots.forEach((slot, i) => memory.words(CASES + i * SLOT_BYTES, slot))
   memory.words(closing, [a.svc(END_CALL)])
   pools.forEach((value, i) => memory.long(poolAddress(slots.length) + 8 * i, value))
@@ -142,7 +163,7 @@ export function buildImage(
 /** Each page repeats a random block of its own, so that a stored image compresses well. */
 function fillData(data: DataView, random: Random): void {
   for (let page = 0; page < DATA_PAGES; page++) {
-    const block = Array.from({ length: 24 }, () => random.u32())
+    const block = Array.from({ length: 12 }, () => random.u32())
     for (let i = 0; i < PAGE; i += 4) data.setUint32(page * PAGE + i, block[(i / 4) % block.length], true)
   }
 }
@@ -156,8 +177,9 @@ function startUp(setting: Setting): number[] {
   const granules = (2n << 30n) | (3n << 28n) | (3n << 12n) | (2n << 32n) | (0x5n << 8n) | (0x5n << 24n)
   const tcr = tsz | (tsz << 16n) | granules | (BigInt(setting.tbi) << 37n)
   const root = BigInt(setting.tsz === 16 ? TABLES : TABLES + PAGE)
-  const mode = setting.el === 1 ? 0x3c5n : 0x3c0n
+  const mode = setting.el === 0 ? 0x3c0n : 0x3c5n
   return [
+    ...(setting.virtualization ? startUpEl2(set) : []),
     ...set(System.VBAR_EL1, BigInt(VECTORS)),
     ...set(System.CPACR_EL1, 0n),
     ...set(System.CNTKCTL_EL1, BigInt(setting.cntkctl)),
@@ -172,36 +194,76 @@ function startUp(setting: Setting): number[] {
     ...set(System.SCTLR_EL1, BigInt(setting.sctlr | (setting.mmu ? 1 : 0))),
     a.ISB,
     ...set(System.TPIDR_EL1, mode),
-    ...set(System.SPSR_EL1, mode),
-    ...set(System.ELR_EL1, BigInt(CASES)),
+    ...(setting.virtualization
+      ? [
+          ...set(System.TPIDR_EL2, setting.el === 2 ? 0x3c9n : mode),
+          ...set(System.SPSR_EL2, setting.el === 2 ? 0x3c9n : mode),
+          ...set(System.ELR_EL2, BigInt(CASES)),
+        ]
+      : [...set(System.SPSR_EL1, mode), ...set(System.ELR_EL1, BigInt(CASES))]),
     a.ERET,
   ]
 }
 
+/** EL1 is AArch64, and EL2 takes nothing from it but its HVC. FP and SIMD trap at EL2 as they do at EL1. */
+const startUpEl2 = (set: (register: number, value: bigint) => number[]): number[] => [
+  ...set(System.HCR_EL2, 1n << 31n),
+  ...set(System.CPTR_EL2, 0x33ffn | (1n << 10n)),
+  ...set(System.VBAR_EL2, BigInt(VECTORS_EL2)),
+]
+
+function vectors(memory: Memory, at: number, target: number): void {
+  for (let i = 0; i < 16; i++) memory.words(at + 0x80 * i, [a.b((target - at - 0x80 * i) / 4)])
+}
+
+/** The system registers of the handler's level. */
+interface HandlerRegisters {
+  readonly ESR: number
+  readonly FAR: number
+  readonly ELR: number
+  readonly SPSR: number
+  readonly TPIDR: number
+}
+
+const EL1_REGISTERS: HandlerRegisters = {
+  ESR: System.ESR_EL1,
+  FAR: System.FAR_EL1,
+  ELR: System.ELR_EL1,
+  SPSR: System.SPSR_EL1,
+  TPIDR: System.TPIDR_EL1,
+}
+const EL2_REGISTERS: HandlerRegisters = {
+  ESR: System.ESR_EL2,
+  FAR: System.FAR_EL2,
+  ELR: System.ELR_EL2,
+  SPSR: System.SPSR_EL2,
+  TPIDR: System.TPIDR_EL2,
+}
+
 /** Loads the exception's registers, picks the slot to go on with, and returns there in the setting's own mode. */
-function handler(memory: Memory, caseBytes: number): void {
+function handler(memory: Memory, at: number, caseBytes: number, registers: HandlerRegisters, powerOff: number): void {
   const code: number[] = []
   const literal = (offset: number): number => (0x100 + offset - 4 * code.length) / 4
-  code.push(a.mrs(20, System.ESR_EL1), a.mrs(21, System.FAR_EL1), a.mrs(22, System.ELR_EL1), a.mrs(23, System.SPSR_EL1))
+  code.push(a.mrs(20, registers.ESR), a.mrs(21, registers.FAR), a.mrs(22, registers.ELR), a.mrs(23, registers.SPSR))
   code.push(a.ldrLiteral(24, literal(16)))
-  code.push(a.cmp(20, 24), a.bCond(1, 4), ...a.moveImmediate(0, POWER_OFF), a.hvc(0))
+  code.push(a.cmp(20, 24), a.bCond(1, 4), ...a.moveImmediate(0, POWER_OFF), powerOff)
   code.push(a.ldrLiteral(24, literal(0)))
   code.push(a.sub(24, 22, 24))
   code.push(a.ldrLiteral(25, literal(8)))
   code.push(a.cmp(24, 25), a.bCond(2, 4), a.keepFrom(22, 22, 6), a.addImmediate(22, 22, SLOT_BYTES), a.b(2))
   code.push(a.mrs(22, System.TPIDR_EL0))
   code.push(
-    a.msr(System.ELR_EL1, 22),
+    a.msr(registers.ELR, 22),
     a.keepFlags(24, 23),
-    a.mrs(25, System.TPIDR_EL1),
+    a.mrs(25, registers.TPIDR),
     a.orr(24, 24, 25),
-    a.msr(System.SPSR_EL1, 24),
+    a.msr(registers.SPSR, 24),
     a.ERET,
   )
-  memory.words(HANDLER, code)
-  memory.long(HANDLER + 0x100, BigInt(CASES))
-  memory.long(HANDLER + 0x108, BigInt(caseBytes))
-  memory.long(HANDLER + 0x110, 0x5600_0000n | BigInt(END_CALL))
+  memory.words(at, code)
+  memory.long(at + 0x100, BigInt(CASES))
+  memory.long(at + 0x108, BigInt(caseBytes))
+  memory.long(at + 0x110, 0x5600_0000n | BigInt(END_CALL))
 }
 
 /** Level 0 to 3 tables for the first 512 GiB; the level 1 table is the root where T0SZ is 25. */

@@ -42,7 +42,7 @@ export async function runRandom(options: RandomOptions, print: (line: string) =>
       writeFileSync(kernel, guest.file)
       const what = {
         kernel,
-        virtualization: false,
+        virtualization: guest.setting.virtualization,
         icountShift: 0,
         append: undefined,
         initrd: undefined,
