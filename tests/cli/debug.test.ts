@@ -40,7 +40,7 @@ describe('moving', () => {
 
   it('to breakpoints finds each hit, the last one backwards too', async () => {
     const shown = await debug(
-      'b probe_write',
+      'b probe_read',
       'i b',
       'c',
       'c',
@@ -66,8 +66,8 @@ describe('moving', () => {
   })
 
   it('backwards from the end finds the last hit', async () => {
-    const [, , last, forwards] = await debug('b probe_write', 'goto end', 'rc', 'c')
-    expect(last).toMatch(/^breakpoint 1\n.*<probe_write>/)
+    const [, , last, forwards] = await debug('b probe_read', 'goto end', 'rc', 'c')
+    expect(last).toMatch(/^breakpoint 1\n.*<probe_read>/)
     expect(forwards).toMatch(/^end of the trace/)
   })
 })

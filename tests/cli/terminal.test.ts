@@ -101,7 +101,7 @@ describe('a recording on a terminal', () => {
         ['send', 'n\r'],
       ],
     )
-    expect(no).toMatchObject({ code: 255, output: expect.stringContaining('kept as it is'), restored: true })
+    expect(no).toMatchObject({ code: 255, output: expect.stringContaining('exists already'), restored: true })
     const yes = await session(
       ['record', '-o', path, guest('null')],
       [

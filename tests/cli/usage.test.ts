@@ -22,7 +22,6 @@ async function refuses(args: readonly string[], ...parts: string[]): Promise<voi
 
 describe('a command line', () => {
   const cases: [string[], ...string[]][] = [
-    [[], 'give a command', 'record'],
     [['recrod'], "unknown command 'recrod'", 'record'],
     [['record', '--memry', '1'], "unknown option '--memry'", '--memory'],
     [['record', '-m'], '-m, --memory'],
