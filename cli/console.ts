@@ -1,9 +1,23 @@
 /** The guest's console: keys from a terminal, or bytes from a file, into the guest's UART. */
-import { createReadStream } from 'node:fs'
+import { closeSync, createReadStream, openSync, readSync } from 'node:fs'
 import type { Recorder } from '../replay/recorder.js'
 import { say } from './output.js'
 
 const CTRL_A = 1
+
+/** Throws, with the path, unless a file can be read: before anything has been recorded. */
+export function checkReadable(path: string): void {
+  try {
+    const file = openSync(path, 'r')
+    try {
+      readSync(file, Buffer.alloc(1), 0, 1, 0)
+    } finally {
+      closeSync(file)
+    }
+  } catch (error) {
+    throw Object.assign(error as Error, { path })
+  }
+}
 
 /**
  * Feeds a recorder from `--input`: a file, or `-` for standard input.

@@ -1,10 +1,14 @@
 /** Standard output and error of a verb: results, guest output, diagnostics. */
 import { writeSync } from 'node:fs'
 
-/** Guest output to standard output: gathered while the guest runs, written when the host's event loop has its turn. */
+/**
+ * Guest output to standard output: gathered while the guest runs, written when the host's event loop has its turn. If nobody reads it any
+ * more, the guest goes on all the same: a replay is still checked, a recording still whole.
+ */
 export class GuestOutput {
   private readonly buffer = Buffer.alloc(16384)
   private used = 0
+  private closed = false
 
   /** Takes a byte. */
   readonly put = (byte: number): void => {
@@ -16,28 +20,29 @@ export class GuestOutput {
   flush(): void {
     const bytes = this.buffer.subarray(0, this.used)
     this.used = 0
-    writeAll(1, bytes)
+    if (!this.closed) this.closed = !writeAll(1, bytes)
   }
 }
 
-/** Writes everything, however slow the reader is; a reader that is gone ends the process quietly. */
-export function writeAll(fd: number, bytes: Uint8Array): void {
+/** Writes everything, however slow the reader is. Returns false if the reader is gone. */
+function writeAll(fd: number, bytes: Uint8Array): boolean {
   let rest = bytes
   while (rest.length > 0) {
     try {
       rest = rest.subarray(writeSync(fd, rest))
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
-      if (code === 'EPIPE') process.exit(0)
+      if (code === 'EPIPE') return false
       if (code !== 'EAGAIN') throw error
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5)
     }
   }
+  return true
 }
 
-/** A line of results. */
+/** A line of results. A reader that has seen enough (`| head`) ends the process quietly. */
 export function print(line: string): void {
-  writeAll(1, Buffer.from(`${line}\n`))
+  if (!writeAll(1, Buffer.from(`${line}\n`))) process.exit(0)
 }
 
 /** A line of diagnostics. */
@@ -62,15 +67,15 @@ export class Progress {
   }
 }
 
-/** JSON of a value with bigints as hexadecimal strings and bytes as hexadecimal. */
-export function json(value: unknown): string {
-  return JSON.stringify(
-    value,
-    (_key, part: unknown) => {
-      if (typeof part === 'bigint') return `0x${part.toString(16)}`
-      if (part instanceof Uint8Array) return Buffer.from(part).toString('hex')
-      return part
-    },
-    2,
-  )
+/** JSON of a value with bigints and bytes as hexadecimal strings; on one line if `compact`. */
+export function json(value: unknown, compact = false): string {
+  return JSON.stringify(plain(value), undefined, compact ? undefined : 2)
+}
+
+function plain(value: unknown): unknown {
+  if (typeof value === 'bigint') return `0x${value.toString(16)}`
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('hex')
+  if (Array.isArray(value)) return value.map(plain)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, plain(part)]))
 }

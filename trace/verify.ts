@@ -1,5 +1,5 @@
 /** Checks all of a trace that can be checked without running it. */
-import { TraceError } from './errors.js'
+import { TraceError, type TraceErrorKind } from './errors.js'
 import { type EventTable, TraceReader } from './reader.js'
 
 /** Something wrong with a trace. */
@@ -24,11 +24,14 @@ export interface VerifyReport {
   readonly problems: readonly Problem[]
 }
 
+/** Reasons for which a trace cannot be opened that say nothing about its health. */
+const NOT_DAMAGE: ReadonlySet<TraceErrorKind> = new Set<TraceErrorKind>(['missing', 'access'])
+
 /**
  * Checks the seal, the database, configuration, images, the order of all rows, and every page and snapshot. The file is
  * read in pieces, whatever its size.
  *
- * @throws only for defects of kaal; all that is wrong with the file is in the report.
+ * @throws {TraceError} if there is no file, or it cannot be read; all that is wrong with the file itself is in the report.
  */
 export function verifyTrace(path: string): VerifyReport {
   const problems: Problem[] = []
@@ -37,7 +40,7 @@ export function verifyTrace(path: string): VerifyReport {
   try {
     reader = TraceReader.open(path, { seal: false })
   } catch (error) {
-    if (!(error instanceof TraceError)) throw error
+    if (!(error instanceof TraceError) || NOT_DAMAGE.has(error.kind)) throw error
     problems.push({ where: 'file', message: error.reason })
     return { path, finished: undefined, instructions: undefined, checked, unchecked: ['everything'], problems }
   }

@@ -49,12 +49,15 @@ function dump(path: string, options: DumpOptions): number {
       from: options.from === undefined ? 0 : parsePosition('--from', options.from, end),
       to: options.to === undefined ? end : parsePosition('--to', options.to, end),
     }
+    if (span.to < span.from) throw new UsageError(`--to ${options.to}: lies before --from ${options.from}`)
     const symbols = symbolsOf(reader)
-    const sources = (table === undefined ? TABLES : [table]).map((name) => lines(reader, name, span, symbols))
+    const sources = (table === undefined ? TABLES : [table]).map((name) =>
+      lines(reader, name, span, symbols, options.json === true),
+    )
     for (const { icount, table: name, text, row } of merge(sources)) {
       print(
         options.json
-          ? json({ table: name, ...(row as object) }).replaceAll(/\n\s*/g, ' ')
+          ? json({ table: name, ...(row as object) }, true)
           : `${formatPosition(icount).padStart(13)}  ${name.padEnd(10)}  ${text}`,
       )
     }
@@ -70,7 +73,13 @@ function symbolsOf(reader: TraceReader): SymbolTable {
   return new SymbolTable([])
 }
 
-function* lines(reader: TraceReader, table: EventTable, span: Span, symbols: SymbolTable): Generator<Line> {
+function* lines(
+  reader: TraceReader,
+  table: EventTable,
+  span: Span,
+  symbols: SymbolTable,
+  asJson: boolean,
+): Generator<Line> {
   const at = (address: bigint): string => {
     const symbol = symbols.describe(address)
     return `0x${address.toString(16)}${symbol === undefined ? '' : ` <${symbol}>`}`
@@ -102,7 +111,8 @@ function* lines(reader: TraceReader, table: EventTable, span: Span, symbols: Sym
       }
       return
     case 'uart':
-      yield* uartLines(reader, span)
+      if (asJson) for (const row of reader.uart(span)) yield { icount: row.icount, table, row, text: '' }
+      else yield* uartLines(reader, span)
       return
     case 'inputs':
       for (const row of reader.inputs(span))

@@ -30,8 +30,9 @@ function info(path: string, asJson: boolean): number {
       sha256,
     }))
     const bytes = statSync(path).size
+    const ended = reader.batch(reader.batchCount)?.ended
     if (asJson) {
-      print(json({ ...meta, bytes, rows, images }))
+      print(json({ ...meta, ended, bytes, rows, images }))
       return Exit.GOOD
     }
     print(`trace          ${path}, ${bytes} bytes, format ${meta.format}, made by kaal ${meta.kaal}`)
@@ -39,7 +40,7 @@ function info(path: string, asJson: boolean): number {
     print(
       `state          ${meta.finished ? 'finished' : 'unfinished: its recorder was killed; it replays to its last batch'}`,
     )
-    print(`instructions   ${formatPosition(meta.instructions)}`)
+    print(`instructions   ${formatPosition(meta.instructions)}${ended === undefined ? '' : `, ended: ${ended}`}`)
     if (meta.finalDigest !== undefined) print(`final digest   ${meta.finalDigest}`)
     for (const [field, value] of Object.entries(meta.machine))
       print(`machine        ${field} ${value === '' ? '(empty)' : json(value)}`)

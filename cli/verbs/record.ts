@@ -6,7 +6,7 @@ import { imageFiles, machineRecord } from '../../replay/description.js'
 import { SNAPSHOT_INTERVAL } from '../../replay/execution.js'
 import { type RecordResult, Recorder } from '../../replay/recorder.js'
 import { TraceWriter } from '../../trace/writer.js'
-import { feedFrom, feedFromTerminal } from '../console.js'
+import { checkReadable, feedFrom, feedFromTerminal } from '../console.js'
 import { Exit, UsageError } from '../errors.js'
 import { type MachineOptions, addMachineOptions, configOf, filesOf } from '../options.js'
 import { GuestOutput, Progress, say } from '../output.js'
@@ -39,10 +39,8 @@ async function record(kernel: string | undefined, options: RecordOptions): Promi
   const config = configOf(options)
   const files = filesOf(options, kernel)
   const description = { config, files, snapshotInterval: SNAPSHOT_INTERVAL }
-  const limit =
-    options.maxInstructions === undefined
-      ? Infinity
-      : parsePosition('--max-instructions', options.maxInstructions, Infinity)
+  const limit = limitOf(options.maxInstructions)
+  if (options.input !== undefined && options.input !== '-') checkReadable(options.input)
   const path = options.output ?? `${files.kernel.name.replace(/\.(elf|bin|img)$/i, '')}.kaal`
   const output = new GuestOutput()
   // The machine is built first: what cannot be loaded must not cost an old trace.
@@ -82,13 +80,21 @@ async function record(kernel: string | undefined, options: RecordOptions): Promi
   const seconds = Number(process.hrtime.bigint() - started) / 1e9
   say(result.message)
   say(
-    `${formatPosition(result.instructions)} instructions in ${seconds.toFixed(2)} s; ${path}, ${statSync(path).size} bytes`,
+    `${formatPosition(result.instructions)} instructions in ${seconds.toFixed(2)} s, ${(result.instructions / seconds / 1e6).toFixed(1)} MIPS; ${path}, ${statSync(path).size} bytes`,
   )
   say(`final digest ${result.finalDigest}`)
   if (result.testsFailed > 0) say(`the guest reports ${result.testsFailed} failed`)
-  const bad =
-    result.end === 'fault-loop' || result.end === 'unsupported' || result.end === 'asleep' || result.testsFailed > 0
+  if (result.end === 'unsupported') return Exit.CANNOT_TELL
+  const bad = result.end === 'fault-loop' || result.end === 'asleep' || result.testsFailed > 0
   return bad ? Exit.BAD : Exit.GOOD
+}
+
+/** How many instructions to record. */
+function limitOf(text: string | undefined): number {
+  if (text === undefined) return Infinity
+  const limit = parsePosition('--max-instructions', text, Infinity)
+  if (limit < 1) throw new UsageError(`--max-instructions ${text}: give 1 or more`)
+  return limit
 }
 
 /** Whether a file may be replaced: asked for, or agreed to on the terminal. False if there is none to replace. */

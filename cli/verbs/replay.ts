@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { Replayer } from '../../replay/replayer.js'
 import { TraceReader } from '../../trace/reader.js'
-import { Exit } from '../errors.js'
+import { Exit, UsageError } from '../errors.js'
 import { GuestOutput, Progress, json, print, say } from '../output.js'
 import { formatPosition, parsePosition } from '../positions.js'
 
@@ -26,6 +26,10 @@ async function replay(path: string, options: { to?: string; quiet?: boolean; jso
   const progress = new Progress()
   try {
     const to = options.to === undefined ? Infinity : parsePosition('--to', options.to, reader.meta.instructions)
+    const { instructions } = reader.meta
+    if (options.to !== undefined && to > instructions) {
+      throw new UsageError(`--to ${options.to}: ${path} ends at ${formatPosition(instructions)}`)
+    }
     const quiet = options.quiet === true || options.json === true
     const replayer = new Replayer(reader, quiet ? {} : { onTransmit: output.put })
     const total = formatPosition(reader.meta.instructions)
@@ -41,7 +45,8 @@ async function replay(path: string, options: { to?: string; quiet?: boolean; jso
       return Exit.BAD
     }
     const rest = reader.meta.finished ? '' : '; the trace is unfinished: its recorder was killed'
-    say(`${path}: the same, ${formatPosition(result.instructions)} instructions${rest}`)
+    const digest = result.finalDigest === undefined ? '' : `, final digest ${result.finalDigest}`
+    say(`${path}: bit for bit the same up to ${formatPosition(result.instructions)}${digest}${rest}`)
     return Exit.GOOD
   } finally {
     reader.close()

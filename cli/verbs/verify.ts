@@ -4,7 +4,7 @@ import { Replayer } from '../../replay/replayer.js'
 import { TraceReader } from '../../trace/reader.js'
 import { verifyTrace } from '../../trace/verify.js'
 import { Exit } from '../errors.js'
-import { json, print, say } from '../output.js'
+import { json, print } from '../output.js'
 import { formatPosition } from '../positions.js'
 
 /** Adds the verb. */
@@ -26,15 +26,14 @@ async function verify(path: string, asJson: boolean): Promise<number> {
     const result = await new Replayer(reader).run().finally(() => reader.close())
     if (result.kind === 'diverged') problems.push({ where: 'replay', message: result.divergence.message })
   }
-  if (asJson) print(json({ ...report, problems }))
-  else for (const { where, message } of problems) print(`${where}: ${message}`)
-  if (problems.length > 0) {
-    say(`${path}: damaged, ${problems.length === 1 ? 'one problem' : `${problems.length} problems`}`)
-    return Exit.BAD
+  const good = problems.length === 0
+  if (asJson) print(json({ good, ...report, problems }))
+  else {
+    for (const line of report.checked) print(line)
+    for (const { where, message } of problems) print(`${where}: ${message}`)
+    if (good && !report.finished) print('unfinished, and so without a seal: a replay agrees with every batch')
+    const length = report.instructions === undefined ? '' : `, ${formatPosition(report.instructions)} instructions`
+    print(`${path}: ${good ? 'undamaged' : 'damaged'}${length}`)
   }
-  const how = report.finished
-    ? 'its seal, images, pages and batches'
-    : 'unfinished and without a seal: its images, pages and batches, and a replay of them'
-  say(`${path}: undamaged, ${formatPosition(report.instructions ?? 0)} instructions (checked: ${how})`)
-  return Exit.GOOD
+  return good ? Exit.GOOD : Exit.BAD
 }

@@ -126,7 +126,7 @@ describe('the debugger on a terminal', () => {
         ['expect', 'no such command'],
         ['type', 'reverse-s\t\r'],
         ['expect', 'start of the trace'],
-        ['type', 'b kernel_m\t\r'],
+        ['send', 'b kernel_main\r'],
         ['expect', 'breakpoint 1 at'],
         ['send', 'step 10\r'],
         ['expect', '\n10  '],

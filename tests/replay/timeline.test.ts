@@ -1,5 +1,6 @@
 /** The timeline: any position by any way has the same state. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Debugger } from '../../replay/debugger/debugger.js'
 import { Timeline } from '../../replay/timeline.js'
 import { TraceReader } from '../../trace/reader.js'
 import { KAAL, record } from './recording.js'
@@ -129,5 +130,14 @@ describe('reading memory', () => {
     const { pc } = timeline.machine.cpu.state
     expect(timeline.readMemory(pc, 4)?.length).toBe(4)
     expect(timeline.readMemory(0x1234_5678_9abc_0000n, 4)).toBeUndefined()
+  })
+})
+
+describe('the debugger', () => {
+  it('completes commands, and symbols under their readable names', () => {
+    const session = new Debugger(reader)
+    expect(session.complete('reverse-s')).toEqual([['reverse-step'], 'reverse-s'])
+    expect(session.complete('b kernel_m')).toEqual([['kernel_main'], 'kernel_m'])
+    expect(session.complete('break kaal::arch::aarch64::psci::s')[0]).toContain('kaal::arch::aarch64::psci::system_off')
   })
 })
