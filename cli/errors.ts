@@ -1,6 +1,7 @@
 /** How a command ends: exit codes, and errors as one line for people. */
 import { ConfigError } from '../devices/config.js'
 import { LoadError } from '../devices/loader/load-error.js'
+import { DebuggerError } from '../replay/debugger/error.js'
 import { TraceError } from '../trace/errors.js'
 
 /** The exit codes, and no others: good, bad (diverged, damaged, guest failed), cannot tell, usage errors and faults of our own. */
@@ -15,6 +16,7 @@ export class UsageError extends Error {
 export function explain(error: unknown): { readonly line: string; readonly bug: boolean } {
   if (
     error instanceof UsageError ||
+    error instanceof DebuggerError ||
     error instanceof ConfigError ||
     error instanceof LoadError ||
     error instanceof TraceError

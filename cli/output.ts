@@ -1,15 +1,16 @@
 /** Standard output and error of a verb: results, guest output, diagnostics. */
 import { writeSync } from 'node:fs'
 
-/** Guest output to standard output, gathered a little; `flush` writes the rest. */
+/** Guest output to standard output: gathered while the guest runs, written when the host's event loop has its turn. */
 export class GuestOutput {
-  private readonly buffer = Buffer.alloc(4096)
+  private readonly buffer = Buffer.alloc(16384)
   private used = 0
 
-  /** Takes a byte. A line end, or a full buffer, writes. */
+  /** Takes a byte. */
   readonly put = (byte: number): void => {
+    if (this.used === 0) setImmediate(() => this.flush())
     this.buffer[this.used++] = byte
-    if (byte === 10 || this.used === this.buffer.length) this.flush()
+    if (this.used === this.buffer.length) this.flush()
   }
 
   flush(): void {
@@ -46,7 +47,7 @@ export function say(line: string): void {
 
 /** A progress line that overwrites itself, on a terminal only. */
 export class Progress {
-  private readonly on = process.stderr.isTTY && process.stdout.isTTY !== true
+  private readonly on = process.stderr.isTTY && !process.stdout.isTTY
   private shown = false
 
   show(line: string): void {

@@ -72,7 +72,7 @@ export class MachineMemory {
   place<F extends Fields>(block: StateBlock<F>): BlockView<F> {
     const base = this.next
     if (base + block.size > STATE_END) throw new Error(`no room in the state area for ${block.name}`)
-    this.placed.push({ block: block as unknown as StateBlock<Fields>, base })
+    this.placed.push({ block: block, base })
     this.next = base + block.size
     return block.view(this.buffer, base)
   }

@@ -13,8 +13,6 @@ export const TIMER = { physical: 0, virtual: 1, hypervisor: 2, secure: 3 } as co
 export const TIMER_INTIDS: readonly number[] = [30, 27, 26, 29]
 /** Virtual nanoseconds in a tick of the counter. */
 export const NS_PER_TICK = 16
-/** What CNTFRQ_EL0 says, in Hz. */
-export const COUNTER_HZ = 62_500_000
 
 /** CNTx_CTL (Arm DDI 0487, D13.11). */
 const ENABLE = 1 << 0

@@ -36,7 +36,7 @@ export function readDescription(reader: TraceReader): MachineDescription {
   const damaged = (what: string): TraceError => new TraceError(reader.path, 'damaged', `meta.machine: ${what}`)
   for (const [field, value] of Object.entries({ ...DEFAULT_CONFIG, snapshotInterval: 0 })) {
     if (typeof machine[field] !== typeof value)
-      throw damaged(`${field} is ${String(machine[field])}, not a ${typeof value}`)
+      throw damaged(`${field} is a ${typeof machine[field]}, not a ${typeof value}`)
   }
   const { snapshotInterval, ...rest } = machine
   const config = rest as unknown as MachineConfig

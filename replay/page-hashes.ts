@@ -44,7 +44,7 @@ export class PageHashes {
 
   /** All pages that are not zero, by rising page number, as of the last {@link update}. */
   sorted(): { page: number; sha256: Uint8Array }[] {
-    return [...this.hashes].map(([page, hash]) => ({ page, sha256: hash })).sort((a, b) => a.page - b.page)
+    return [...this.hashes].map(([page, hash]) => ({ page, sha256: hash })).toSorted((a, b) => a.page - b.page)
   }
 
   private bytesOf(page: number): Uint8Array {

@@ -11,7 +11,7 @@ export const hostMilliseconds = (): number => performance.now()
 export const yieldToHost = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 /** Resolves after `milliseconds`, or when `wake` is called. */
-export function sleep(milliseconds: number): { readonly done: Promise<void>; wake(): void } {
+export function sleep(milliseconds: number): { readonly done: Promise<void>; readonly wake: () => void } {
   let wake = (): void => {}
   const done = new Promise<void>((resolve) => {
     const timer = milliseconds === Infinity ? undefined : setTimeout(resolve, milliseconds)

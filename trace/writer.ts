@@ -1,4 +1,5 @@
 /** Writes a trace while a machine runs. */
+import { compressible } from './compressible.js'
 import { TraceError } from './errors.js'
 import { encode, encodePages, encodeState } from './msgpack.js'
 import {
@@ -271,7 +272,7 @@ export class TraceWriter {
     const known = this.pageIds.get(key)
     if (known !== undefined) return known
     const id = this.pageIds.size + 1
-    const small = deflatePage(bytes)
+    const small = compressible(bytes) ? deflatePage(bytes) : bytes
     const data = small.length < PAGE_BYTES ? small : bytes
     this.statements.page.run([id, hash, data])
     this.pageIds.set(key, id)

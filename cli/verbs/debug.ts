@@ -1,85 +1,114 @@
-/** `kaal debug`: looks around in a trace, forwards and backwards. */
+/** `kaal debug T`: the time-travel debugger on a terminal, or on a script. */
 import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
+import { text as readAll } from 'node:stream/consumers'
 import type { Command } from 'commander'
 import { Debugger } from '../../replay/debugger/debugger.js'
-import { CommandError } from '../../replay/debugger/expression.js'
-import { Timeline } from '../../replay/timeline.js'
+import { DebuggerError } from '../../replay/debugger/error.js'
 import { TraceReader } from '../../trace/reader.js'
 import { Exit, UsageError } from '../errors.js'
 import { print, say } from '../output.js'
 
+interface Flags {
+  readonly x?: string
+  readonly e: readonly string[]
+}
+
 /** Adds the verb. */
 export function addDebug(program: Command, exit: (code: number) => void): void {
-  program
-    .command('debug')
-    .description('look around in a trace: step, reverse-step, break, continue, reverse-continue …')
-    .argument('<trace>')
-    .option('-x, --script <file>', 'run the commands in a file, then end')
-    .option('-e, --execute <command>', 'run a command (may be given several times), then end', gather, [])
-    .action(async (path: string, options: { script?: string; execute: string[] }) => exit(await debug(path, options)))
-}
-
-const gather = (command: string, before: string[]): string[] => [...before, command]
-
-async function debug(path: string, options: { script?: string; execute: string[] }): Promise<number> {
-  const reader = TraceReader.open(path)
-  try {
-    const timeline = new Timeline(reader)
-    const session = new Debugger(timeline, reader, print)
-    const script = [...(options.script === undefined ? [] : linesOf(options.script)), ...options.execute]
-    if (options.script !== undefined || options.execute.length > 0)
-      return await runScript(session, script, options.script ?? '-e')
-    if (!process.stdin.isTTY) return await runScript(session, linesOf('/dev/stdin'), 'stdin')
-    return await converse(session, timeline)
-  } finally {
-    reader.close()
-  }
-}
-
-const linesOf = (path: string): string[] => readFileSync(path === '/dev/stdin' ? 0 : path, 'utf8').split('\n')
-
-/** Runs commands until one fails or says to quit. */
-async function runScript(session: Debugger, lines: readonly string[], name: string): Promise<number> {
-  for (const [i, line] of lines.entries()) {
+  const command: Command = program
+    .command('debug <trace>')
+    .description('look around in a trace, forwards and backwards; help explains the commands')
+    .option('-x <file>', 'carry out the commands in a file, and leave')
+    .option('-e <command>', 'carry out a command, and leave; may be given again', collect, [])
+  command.action(async (path: string, { x, e }: Flags) => {
+    const script = x === undefined ? [] : scriptLines(x)
+    const reader = TraceReader.open(path)
     try {
-      if (!(await session.execute(line))) break
-    } catch (error) {
-      if (error instanceof CommandError || error instanceof RangeError)
-        throw new UsageError(`${name}: line ${i + 1}: ${error.message}`)
-      throw error
+      const debug = new Debugger(reader)
+      if (x === undefined && e.length === 0) {
+        if (process.stdin.isTTY) return exit(await converse(debug))
+        const lines = linesOf(await readAll(process.stdin), (n) => `standard input, line ${n}`)
+        return exit(await runScript(debug, lines))
+      }
+      const given = e.map((line, n) => ({ line, where: `-e, command ${n + 1}` }))
+      return exit(await runScript(debug, [...script, ...given]))
+    } finally {
+      reader.close()
     }
-  }
-  return Exit.GOOD
+  })
 }
 
-/** Talks with a person on a terminal: history, completion, Ctrl-C to interrupt a long run. */
-async function converse(session: Debugger, timeline: Timeline): Promise<number> {
+interface ScriptLine {
+  readonly line: string
+  readonly where: string
+}
+
+const collect = (value: string, before: readonly string[]): string[] => [...before, value]
+
+const scriptLines = (path: string): ScriptLine[] => linesOf(readFileSync(path, 'utf8'), (n) => `${path}, line ${n}`)
+
+const linesOf = (text: string, where: (n: number) => string): ScriptLine[] =>
+  text.split(/\r?\n/).map((line, n) => ({ line, where: where(n + 1) }))
+
+/** Carries out commands until one fails. */
+async function runScript(debug: Debugger, lines: readonly ScriptLine[]): Promise<number> {
+  const interrupt = () => debug.timeline.interrupt()
+  process.on('SIGINT', interrupt)
+  try {
+    for (const { line, where } of lines) {
+      try {
+        for (const output of await debug.execute(line)) print(output)
+      } catch (error) {
+        if (error instanceof DebuggerError) throw new UsageError(`${where}: ${error.message}`)
+        throw error
+      }
+      if (debug.lastStop === 'interrupted') throw new UsageError(`${where}: interrupted`)
+      if (debug.finished) break
+    }
+    return Exit.GOOD
+  } finally {
+    process.off('SIGINT', interrupt)
+  }
+}
+
+/** Asks for commands until `quit` or Ctrl-D. An empty line repeats the last command. */
+async function converse(debug: Debugger): Promise<number> {
   const terminal = createInterface({
     input: process.stdin,
     output: process.stdout,
     prompt: '(kaal) ',
-    completer: (line: string) => [session.complete(line), line.split(/\s+/).at(-1) ?? ''],
+    completer: (line: string) => debug.complete(line),
+    historySize: 1000,
+    removeHistoryDuplicates: true,
   })
+  let running = false
   terminal.on('SIGINT', () => {
-    timeline.interrupt()
+    if (running) return debug.timeline.interrupt()
+    terminal.write(null, { ctrl: true, name: 'e' })
+    terminal.write(null, { ctrl: true, name: 'u' })
     terminal.prompt()
   })
-  await session.execute('when')
-  terminal.prompt()
+  process.on('SIGINT', () => debug.timeline.interrupt())
+  print(debug.here())
   let last = ''
+  terminal.prompt()
   for await (const line of terminal) {
-    // As in gdb, an empty line repeats the command before it.
     const command = line.trim() === '' ? last : line
     last = command
+    running = true
     try {
-      if (!(await session.execute(command))) break
+      for (const output of await debug.execute(command)) print(output)
     } catch (error) {
-      if (!(error instanceof CommandError || error instanceof RangeError)) throw error
+      if (!(error instanceof DebuggerError)) throw error
       say(error.message)
+    } finally {
+      running = false
     }
+    if (debug.finished) break
     terminal.prompt()
   }
+  if (!debug.finished) print('')
   terminal.close()
   return Exit.GOOD
 }

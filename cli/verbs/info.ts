@@ -42,7 +42,7 @@ function info(path: string, asJson: boolean): number {
     print(`instructions   ${formatPosition(meta.instructions)}`)
     if (meta.finalDigest !== undefined) print(`final digest   ${meta.finalDigest}`)
     for (const [field, value] of Object.entries(meta.machine))
-      print(`machine        ${field} ${String(value) || '(empty)'}`)
+      print(`machine        ${field} ${value === '' ? '(empty)' : json(value)}`)
     for (const { role, name, bytes: size, sha256 } of images) {
       print(`image          ${role} ${name}, ${size} bytes, sha256 ${Buffer.from(sha256).toString('hex')}`)
     }

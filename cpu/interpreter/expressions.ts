@@ -194,7 +194,7 @@ function valuesOf(statement: Statement): readonly Value[] {
       return statement.condition ? [statement.offset, statement.condition] : [statement.offset]
     case 'jump':
       return [statement.target]
-    case 'system':
+    default:
       return [statement.a, statement.b]
   }
 }

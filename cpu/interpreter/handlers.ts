@@ -65,7 +65,7 @@ function combinations({ modes, splits }: Instruction): number {
 function makeHandler(instruction: Instruction, combination: number): Handler | undefined {
   const modes: Record<string, number> = { split: combination % instruction.splits }
   let rest = Math.floor(combination / instruction.splits)
-  for (const field of [...instruction.modes].reverse()) {
+  for (const field of [...instruction.modes].toReversed()) {
     modes[field.name] = rest & ((1 << field.width) - 1)
     rest >>>= field.width
   }

@@ -109,10 +109,7 @@ export class Value {
     return this.binary('rotr', amount)
   }
   /** A comparison; the result is an i32, 0 or 1. */
-  compare(
-    how: BinaryOp & (`${'eq' | 'ne'}` | `${'lt' | 'gt' | 'le' | 'ge'}_${'s' | 'u'}`),
-    other: Value | number,
-  ): Value {
+  compare(how: BinaryOp & ('eq' | 'ne' | `${'lt' | 'gt' | 'le' | 'ge'}_${'s' | 'u'}`), other: Value | number): Value {
     return this.binary(how, other)
   }
   isZero(): Value {

@@ -67,8 +67,8 @@ const ADD_SUB_EXTENDED = insn(
     asm: addSubtractExtended,
     exec(c, f) {
       const operand1 = c.XSP(f.Rn, f.sf)
-      const extended = Extend(c.X(f.Rm), f.option).shl(c.operand('i64', (raw) => raw.imm3))
-      const operand2 = f.sf ? extended : extended.low()
+      const wide = Extend(c.X(f.Rm), f.option).shl(c.operand('i64', (raw) => raw.imm3))
+      const operand2 = f.sf ? wide : wide.low()
       const { result, flags } = f.op ? Subtract(operand1, operand2) : Add(operand1, operand2)
       if (f.S) {
         c.setFlags(flags)

@@ -3,7 +3,6 @@ import type { Semantics } from '../ir/semantics.js'
 import type { Place } from './assembly.js'
 import {
   type Field,
-  type FieldNames,
   type Operands,
   type Pattern,
   type RawFields,
@@ -84,6 +83,3 @@ export function insn<const P extends string>(text: P, name: string, options: Ins
     },
   }
 }
-
-/** The names of a pattern's fields, re-exported for rows that share an option object. */
-export type { FieldNames }

@@ -1,6 +1,6 @@
 /** Loads and stores of general-purpose registers (Arm ARM DDI 0487, C4.1.94): literal, pair, immediate, register offset, unprivileged. */
 import type { ElementSize, Semantics } from '../ir/semantics.js'
-import { Value } from '../ir/value.js'
+import type { Value } from '../ir/value.js'
 import { X, indexed, memory, prefetch, text } from './assembly.js'
 import { insn } from './instruction.js'
 import type { RegisterOperand } from './pattern.js'

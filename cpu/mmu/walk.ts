@@ -83,8 +83,10 @@ export class TableWalker {
     const granule = granuleBits(upper ? (tcrLo >>> 30) ^ 2 : (tcrLo >>> 14) & 3)
     const tagged = regime.split ? (tcrHi & (upper ? 0x40 : 0x20)) !== 0 : (tcrLo & 0x10_0000) !== 0
     const outputBits = Math.min(OUTPUT_SIZES[regime.split ? tcrHi & 7 : (tcrLo >>> 16) & 7], PHYSICAL_BITS)
-    const inputBits = 64 - Math.min(tcr & 0x3f, 39)
-    if (inputBits > 48 || !isCanonical(lo, hi, inputBits, tagged, upper)) return this.fail(FaultStatus.TRANSLATION, 0)
+    const inputBits = 64 - (tcr & 0x3f)
+    // TxSZ below 16 or above 39: a fault, as on QEMU, where the architecture would allow the nearest size too.
+    if (inputBits > 48 || inputBits < 25 || !isCanonical(lo, hi, inputBits, tagged, upper))
+      return this.fail(FaultStatus.TRANSLATION, 0)
     if (regime.split && (tcr & 0x80) !== 0) return this.fail(FaultStatus.TRANSLATION, 0)
 
     const stride = granule - 3

@@ -67,7 +67,7 @@ export function readElf(bytes: Uint8Array, name: string): ElfImage {
   }
   const loads = headers.filter((header) => header.type === PT_LOAD && header.memorySize > 0n)
   if (loads.length === 0) throw new LoadError(name, 'has nothing to load: no PT_LOAD segment with p_memsz above 0')
-  const segments = loads.map((header) => toSegment(header, bytes, name)).sort((a, b) => a.paddr - b.paddr)
+  const segments = loads.map((header) => toSegment(header, bytes, name)).toSorted((a, b) => a.paddr - b.paddr)
   for (let i = 1; i < segments.length; i++) {
     const before = segments[i - 1]
     if (segments[i].paddr < before.paddr + before.memorySize) {

@@ -19,7 +19,8 @@ const TWO_MIB = 2 ** 21
 const BIG_ENDIAN = 1n
 
 const startsWith = (bytes: Uint8Array, at: number, text: string): boolean =>
-  bytes.length >= at + text.length && [...text].every((character, i) => bytes[at + i] === character.charCodeAt(0))
+  bytes.length >= at + text.length &&
+  Array.from(text).every((character, i) => bytes[at + i] === character.charCodeAt(0))
 
 /** Formats that would load as a plain binary but cannot run: what they are, and what to do. */
 const STRANGERS: readonly [at: number, text: string, what: string][] = [

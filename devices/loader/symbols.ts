@@ -45,7 +45,7 @@ export class SymbolTable {
       const namesake = this.byName.get(symbol.name)
       if (!namesake || rank(symbol) > rank(namesake)) this.byName.set(symbol.name, symbol)
     }
-    this.symbols = [...best.values()].sort((a, b) => (a.address < b.address ? -1 : 1))
+    this.symbols = [...best.values()].toSorted((a, b) => (a.address < b.address ? -1 : 1))
   }
 
   /** The address of a symbol, if there is one of that name. */

@@ -82,7 +82,7 @@ describe('modules', () => {
     const cases = [new Label(), new Label(), new Label()]
     const otherwise = new Label()
     f.block(otherwise)
-    for (const label of [...cases].reverse()) f.block(label)
+    for (const label of [...cases].toReversed()) f.block(label)
     f.get(0).brTable(cases, otherwise)
     f.end().i32(10).return()
     f.end().i32(20).return()

@@ -161,21 +161,23 @@ test('code and data on one page, with thousands of stores, and a change of the c
     START,
     `
     f8207860 str x0, [x3, x0, lsl #3]
+    d2800021 mov x1, #0x1
     91000400 add x0, x0, #0x1
     92401400 and x0, x0, #0x3f
     f1000484 subs x4, x4, #0x1
-    54ffff81 b.ne 0x40000000
+    54ffff61 b.ne 0x40000000
     b90000a2 str w2, [x5]
-    d2800021 mov x1, #0x1
+    d2800024 mov x4, #0x1
+    17fffff8 b 0x40000000
     `,
   )
   const { x } = guest.cpu.state
   x[2] = movX0(7) | 1n
   x[3] = START + 0x800n
   x[4] = 3000n
-  // The MOV behind the loop becomes MOV X1, #7.
-  x[5] = START + 24n
-  guest.run(3000 * 5 + 2)
+  // The MOV in the loop, executed all the while, becomes MOV X1, #7.
+  x[5] = START + 4n
+  guest.run(3000 * 6 + 3 + 2)
   expect(guest.x(1)).toBe(7n)
   expect(Array.from({ length: 64 }, (_, n) => guest.read(START + 0x800n + BigInt(8 * n)))).toEqual(Array.from({ length: 64 }, (_, n) => BigInt(n))) // prettier-ignore
   expect(guest.faults).toEqual([])

@@ -172,7 +172,7 @@ describe('fast TLBs', () => {
       }
     }
     fast.dropPage(0x4020_1000, false)
-    expect([0, 1, 2].map((el) => tables.map((table) => tag(el, table, 0x40201)))).toEqual(Array(3).fill([0xfff, 0xfff, 0x4020_1000])) // prettier-ignore
+    expect([0, 1, 2].map((el) => tables.map((table) => tag(el, table, 0x40201)))).toEqual([0, 1, 2].map(() => [0xfff, 0xfff, 0x4020_1000])) // prettier-ignore
     fast.dropPage(0x4020_1000, true)
     expect([0, 1, 2].map((el) => tag(el, FastTable.CODE, 0x40201))).toEqual([0xfff, 0xfff, 0xfff])
   })

@@ -1,6 +1,5 @@
 /** Instruction words for tests: of every row of the table, chosen at random but the same each time, or spread over its corners. */
 import type { Instruction } from '../../cpu/isa/instruction.js'
-import { decode } from '../../cpu/isa/table.js'
 import { systemInstructions } from '../../cpu/sysregs/instructions.js'
 import { systemRegisters } from '../../cpu/sysregs/table.js'
 
@@ -54,12 +53,3 @@ const NAMED = new Map([
   ['MRS/MSR (register)', { keys: systemRegisters.map((row) => row.key), mask: 0x7fff << 5 }],
   ['SYS/SYSL', { keys: systemInstructions.map((row) => row.key), mask: 0x3fff << 5 }],
 ])
-
-/** A word as {@link randomWord} gives it that is allocated too; undefined if none is found in a hundred. */
-export function allocatedWord(row: Instruction, random: Random): number | undefined {
-  for (let i = 0; i < 100; i++) {
-    const word = randomWord(row, random)
-    if (decode(word)) return word
-  }
-  return undefined
-}

@@ -1,6 +1,6 @@
 /** Runs a guest in QEMU and in the machine under test, and finds the first instruction before which they differ. */
 import { PSTATE_MASK, REGISTER_WORDS, type Registers, RunHash } from './hash.js'
-import { type Checkpoint, type HashRun, type Limits, type TextRecord, hashRun, textRun } from './qemu.js'
+import { type Checkpoint, type HashRun, type Limits, hashRun, textRun } from './qemu.js'
 import type { Guest, Subject, SubjectFactory } from './subject.js'
 
 /** Distance of the checkpoints of a narrowing run, and the length of a window of registers. */
@@ -187,5 +187,3 @@ export function describe(difference: Difference, disassemble: (opcode: number, p
 function showOpcode(record: StateRecord, disassemble: (opcode: number, pc: bigint) => string): string {
   return record.opcode === undefined ? '' : `${hex(record.opcode, 8)} ${disassemble(record.opcode, record.pc)}`
 }
-
-export type { TextRecord }

@@ -13,7 +13,7 @@ const PC = registerAddress('pc') >>> 2
 /** Instructions between two looks at whether the UART takes a byte. */
 const TYPING_INTERVAL = 50
 /** Exception classes of an instruction abort. */
-const INSTRUCTION_ABORT = [0x20, 0x21]
+const INSTRUCTION_ABORT = new Set([0x20, 0x21])
 
 /** An image that is read from memory rather than from a file. */
 export interface GuestImage extends Omit<Guest, 'kernel'> {
@@ -59,7 +59,7 @@ export class MachineSubject implements Subject {
     this.machine = new Machine(config, files, {
       interrupt: () => undefined,
       exception: (_icount, _vcpu, esr) => {
-        if (INSTRUCTION_ABORT.includes(esr >>> 26)) this.fetchFault = true
+        if (INSTRUCTION_ABORT.has(esr >>> 26)) this.fetchFault = true
       },
       transmit: (_icount, byte) => this.sent.push(byte),
     })

@@ -113,7 +113,7 @@ export function randomGuest(seed: number, number: number, cases: number): Random
   const slots: number[][] = []
   const counts = new Map<string, number>()
   const placed = new Map<number, Case>()
-  const pad = (words: readonly number[]): number[] => [
+  const padded = (words: readonly number[]): number[] => [
     ...words,
     ...Array.from({ length: SLOT_WORDS - words.length }, () => a.NOP),
   ]
@@ -122,7 +122,7 @@ export function randomGuest(seed: number, number: number, cases: number): Random
       const words = reload(CASES + slots.length * SLOT_BYTES, poolAddress(slotCount) + 8 * pools.length)
       for (let k = 0; k < 31; k++) pools.push(random.value())
       pools.push(random.chance(0.8) ? 0x4040_0000n + BigInt(random.below(0x3000)) * 16n : random.value())
-      slots.push(pad(words.slice(0, SLOT_WORDS)), pad(words.slice(SLOT_WORDS)))
+      slots.push(padded(words.slice(0, SLOT_WORDS)), padded(words.slice(SLOT_WORDS)))
     }
     const context = { random, setting, address: CASES + slots.length * SLOT_BYTES }
     // Rows take turns, so that each gets its share.
@@ -131,7 +131,7 @@ export function randomGuest(seed: number, number: number, cases: number): Random
       : randomCase(context, instructions[(i + number) % instructions.length])
     counts.set(made.row, (counts.get(made.row) ?? 0) + 1)
     placed.set(slots.length, made)
-    slots.push(pad(made.words))
+    slots.push(padded(made.words))
   }
   return { file: buildImage(setting, slots, pools, random), setting, counts, cases: placed }
 }

@@ -70,7 +70,7 @@ export async function store(): Promise<string> {
     const run = await hashRun(guest, every, { seconds: 60 })
     if (!run.ended) throw new QemuError(`${title}: the guest does not end`)
     const hashes = run.checkpoints.map(({ hash }) => hash).join('')
-    const sorted = Object.fromEntries([...words].sort(([a], [b]) => (a < b ? -1 : 1)))
+    const sorted = Object.fromEntries([...words].toSorted(([a], [b]) => (a < b ? -1 : 1)))
     guests.push({ title, icountShift, virtualization, image, words: sorted, total: run.total, every, hashes })
   }
   try {
