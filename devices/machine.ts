@@ -210,6 +210,11 @@ export class Machine {
     this.cpu.stop()
   }
 
+  /** Something that is not an instruction has happened at this boundary: input waits for the next one. */
+  closeBoundary(): void {
+    this.fresh = false
+  }
+
   /** How much time {@link skipIdle} would skip, in virtual nanoseconds. */
   idleNanoseconds(): number {
     return this.nextDeadline() - this.now()

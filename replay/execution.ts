@@ -125,7 +125,11 @@ export class Execution {
    * @returns what the machine stopped for. Of these, 'asleep' and 'limit' at `limit` leave the batch open; {@link endBatch} ends it.
    */
   run(limit: number): RunEnd {
-    return this.machine.run(this.batchLimit(limit))
+    const { machine } = this
+    const end = machine.run(this.batchLimit(limit))
+    // A processor that waits at the limit goes on waiting: its batch ends with what wakes it, so that input can still come at this boundary.
+    const waits = end === 'limit' && machine.icount < limit && machine.cpu.waiting
+    return waits ? machine.run(machine.icount + 1) : end
   }
 
   /** Why the batch ends for what {@link run} returned; undefined if it does not. */
@@ -141,6 +145,7 @@ export class Execution {
     const { machine, chain, start } = this
     if (ended === 'idle') machine.skipIdle()
     if (ended === 'reset') machine.restart()
+    machine.closeBoundary()
     let pages: PageImage[] | undefined
     if (ended === 'snapshot') {
       pages = this.pages.update()

@@ -50,7 +50,6 @@ export abstract class HandlerFunction {
   protected readonly context: Context
   protected readonly pool: LocalPool
   protected abstract readonly record: number
-  protected abstract readonly budget: number
   private readonly entry: number
   private readonly host: number
 
@@ -63,6 +62,7 @@ export abstract class HandlerFunction {
   }
 
   protected abstract pushPc(): void
+  protected abstract pushRemaining(): void
   protected abstract pushRegime(): void
   protected abstract condition(cond: number): void
   protected abstract nzcv(): void
@@ -230,8 +230,8 @@ export abstract class HandlerFunction {
       e.push(address)
       f.i32(accessBits(access))
       this.pushPc()
-      f.get(this.budget)
-        .call(values ? context.shared.slowStore : context.shared.slowLoad)
+      this.pushRemaining()
+      f.call(values ? context.shared.slowStore : context.shared.slowLoad)
         .tee(this.host)
         .op(op.i32.eqz)
         .expect(false)

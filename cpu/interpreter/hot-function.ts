@@ -27,7 +27,7 @@ const DIRECT: readonly (number | undefined)[] = [
 export class HotFunction extends HandlerFunction {
   /** Handler numbers; a handler that branches has a near variant with the next number. */
   readonly numbers = new Map<Handler, number>()
-  protected readonly budget = 0
+  private readonly budget = 0
   protected readonly record: number
   private readonly delta: number
   private readonly pc: number
@@ -36,6 +36,8 @@ export class HotFunction extends HandlerFunction {
   private readonly flagB: number
   private readonly flagKind: number
   private readonly codeEntry: number
+  /** What is left of the budget beyond the current instruction, once the run is to end behind it. */
+  private readonly kept: number
   /** One handler for each shape, in the order of their numbers. */
   private readonly handlers: readonly Handler[]
   private readonly rareFunction: number
@@ -62,6 +64,7 @@ export class HotFunction extends HandlerFunction {
     this.flagB = f.local(I64)
     this.flagKind = f.local(I32)
     this.codeEntry = f.local(I32)
+    this.kept = f.local(I32)
     const distinct: Handler[] = []
     const byShape = new Map<string, number>()
     let next: number = SpecialHandler.FIRST
@@ -98,15 +101,17 @@ export class HotFunction extends HandlerFunction {
     f.end()
     this.pushPc()
     f.set(this.pc).end()
-    // Out of budget, or stopped: a stop has put the budget aside.
+    // Out of budget, or stopped.
     f.i32(0).get(this.pc).memory(mem.i64_store, PC)
     this.spillFlags()
-    f.i32(0).memory(mem.i32_load, Cell.STOP).if(I32)
-    f.i32(0).memory(mem.i32_load, Cell.BUDGET).i32(1).op(op.i32.sub).else().i32(0).end().return()
+    this.pushRemaining()
+    f.return()
     f.end()
     // Behind an instruction that has set the PC in memory.
     f.get(this.budget).i32(1).op(op.i32.sub).tee(this.budget).op(op.i32.eqz)
-    f.i32(0).memory(mem.i32_load, Cell.STOP).op(op.i32.or).if().get(this.budget).return().end()
+    f.i32(0).memory(mem.i32_load, Cell.STOP).op(op.i32.or).if()
+    this.pushRemaining()
+    f.return().end()
     f.br(labels.reload)
     f.end().end().end()
     return f.op(op.unreachable)
@@ -124,11 +129,13 @@ export class HotFunction extends HandlerFunction {
       .tee(this.codeEntry)
     f.memory(mem.i64_load, CODE_TLB).get(this.pc).i64(~0xffc, -1).op(op.i64.and, op.i64.ne).expect(false).if()
     f.i32(0).get(this.pc).memory(mem.i64_store, PC)
-    f.i32(0).get(this.budget).memory(mem.i32_store, Cell.BUDGET)
+    this.storeRemaining()
     this.spillFlags()
     f.call(this.context.shared.fetch).if()
     f.get(this.budget).i32(1).op(op.i32.sub).tee(this.budget).op(op.i32.eqz)
-    f.i32(0).memory(mem.i32_load, Cell.STOP).op(op.i32.or).if().get(this.budget).return().end()
+    f.i32(0).memory(mem.i32_load, Cell.STOP).op(op.i32.or).if()
+    this.pushRemaining()
+    f.return().end()
     f.br(labels.reload).end()
     f.i32(0).memory(mem.i64_load, PC).set(this.pc).br(labels.lookup).end()
     f.get(this.codeEntry).memory(mem.i32_load, CODE_TLB + 8)
@@ -188,9 +195,9 @@ export class HotFunction extends HandlerFunction {
   private breakpoint(): void {
     const { f, labels } = this
     this.storePc()
-    f.i32(0).get(this.budget).memory(mem.i32_store, Cell.BUDGET)
+    this.storeRemaining()
     f.get(this.record).call(this.context.shared.breakpoint).if()
-    f.i32(0).get(this.budget).i32(1).op(op.i32.add).memory(mem.i32_store, Cell.BUDGET).br(labels.stop).end()
+    f.br(labels.stop).end()
     this.afterCall()
     f.br(labels.dispatch)
   }
@@ -200,7 +207,8 @@ export class HotFunction extends HandlerFunction {
     const outcome = this.codeEntry
     f.get(this.record)
     this.pushPc()
-    f.get(this.budget).call(this.rareFunction).tee(outcome).if()
+    this.pushRemaining()
+    f.call(this.rareFunction).tee(outcome).if()
     f.get(outcome).i32(RareOutcome.FAULT).op(op.i32.eq).brIf(labels.fault).br(labels.undefined).end()
     this.afterCall()
     this.next()
@@ -215,6 +223,18 @@ export class HotFunction extends HandlerFunction {
   /** Counts the instruction; goes on at `target` while there is budget. */
   private spend(target: Label, exhausted: Label): void {
     this.f.get(this.budget).i32(1).op(op.i32.sub).tee(this.budget).expect(true).brIf(target).br(exhausted)
+  }
+
+  /** Instructions left, the one that is executing included. */
+  protected pushRemaining(): void {
+    this.f.get(this.budget).get(this.kept).op(op.i32.add)
+  }
+
+  /** Puts what is left where the processor looks for it. */
+  private storeRemaining(): void {
+    this.f.i32(0)
+    this.pushRemaining()
+    this.f.memory(mem.i32_store, Cell.BUDGET)
   }
 
   protected pushPc(): void {
@@ -312,7 +332,7 @@ export class HotFunction extends HandlerFunction {
     const known = context.operations.indexOf(statement.operation)
     const index = known >= 0 ? known : context.operations.push(statement.operation) - 1
     this.storePc()
-    f.i32(0).get(this.budget).memory(mem.i32_store, Cell.BUDGET)
+    this.storeRemaining()
     this.spillFlags()
     f.i32(index)
     e.push(statement.a)
@@ -326,11 +346,11 @@ export class HotFunction extends HandlerFunction {
   protected afterCall(): void {
     const { f } = this
     f.i32(0).memory(mem.i32_load, Cell.STOP).expect(false).if()
-    f.i32(0).get(this.budget).memory(mem.i32_store, Cell.BUDGET).i32(1).set(this.budget).end()
+    f.get(this.kept).get(this.budget).op(op.i32.add).i32(1).op(op.i32.sub).set(this.kept).i32(1).set(this.budget).end()
   }
 
   private takeException(callee: number): void {
-    this.f.i32(0).get(this.budget).memory(mem.i32_store, Cell.BUDGET)
+    this.storeRemaining()
     this.spillFlags()
     this.f.call(callee).br(this.labels.taken)
   }

@@ -7,10 +7,9 @@ import type { Handler } from './handlers.js'
 /** What the function returns. */
 export const RareOutcome = { DONE: 0, FAULT: 1, UNDEFINED: 2 } as const
 
-/** Builds `rare(record, pc, budget)`, which does the instruction of a record and returns a {@link RareOutcome}. */
+/** Builds `rare(record, pc, remaining)`, which does the instruction of a record and returns a {@link RareOutcome}. */
 export class RareFunction extends HandlerFunction {
   protected readonly record = 0
-  protected readonly budget = 2
   private readonly handlers: readonly Handler[]
 
   constructor(context: Context, handlers: readonly Handler[]) {
@@ -33,6 +32,10 @@ export class RareFunction extends HandlerFunction {
 
   protected pushPc(): void {
     this.f.get(1)
+  }
+
+  protected pushRemaining(): void {
+    this.f.get(2)
   }
 
   protected pushRegime(): void {

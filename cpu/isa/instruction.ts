@@ -1,14 +1,7 @@
 /** One row of the instruction table: a bit pattern, the Arm ARM's name, and the meaning, written once. */
 import type { Semantics } from '../ir/semantics.js'
 import type { Place } from './assembly.js'
-import {
-  type Field,
-  type Operands,
-  type Pattern,
-  type RawFields,
-  extract,
-  parsePattern,
-} from './pattern.js'
+import { type Field, type Operands, type Pattern, type RawFields, extract, parsePattern } from './pattern.js'
 
 /** Fields of a word by name, for code that walks the table without knowing the row. */
 export type AnyRaw = Readonly<Record<string, number>>
