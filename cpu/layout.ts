@@ -17,6 +17,8 @@ export const Cell = {
   STOP: 0x114,
   /** i32: address of the fast TLBs of the current translation regime. */
   REGIME: 0x118,
+  /** i32: instructions left beyond the current one, once the run is to end behind it; 0 until then. */
+  KEPT: 0x11c,
   /** i64s: the elements that a slow store is to write. */
   VALUE: 0x120,
   /** 16 bytes: where a slow load leaves what it read, and where the store after a slow store goes. */

@@ -167,6 +167,7 @@ export class Processor {
     this.rearm()
     u32[STOP] = 0
     u32[Cell.BUDGET >>> 2] = budget
+    u32[Cell.KEPT >>> 2] = 0
     if (u32[IL] !== 0) {
       // A PC that cannot be fetched from comes before the illegal state.
       if (this.fetch() === 0) takeSynchronous(this, ExceptionClass.ILLEGAL_STATE, 0)

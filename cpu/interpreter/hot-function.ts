@@ -36,8 +36,6 @@ export class HotFunction extends HandlerFunction {
   private readonly flagB: number
   private readonly flagKind: number
   private readonly codeEntry: number
-  /** What is left of the budget beyond the current instruction, once the run is to end behind it. */
-  private readonly kept: number
   /** One handler for each shape, in the order of their numbers. */
   private readonly handlers: readonly Handler[]
   private readonly rareFunction: number
@@ -64,7 +62,6 @@ export class HotFunction extends HandlerFunction {
     this.flagB = f.local(I64)
     this.flagKind = f.local(I32)
     this.codeEntry = f.local(I32)
-    this.kept = f.local(I32)
     const distinct: Handler[] = []
     const byShape = new Map<string, number>()
     let next: number = SpecialHandler.FIRST
@@ -227,7 +224,7 @@ export class HotFunction extends HandlerFunction {
 
   /** Instructions left, the one that is executing included. */
   protected pushRemaining(): void {
-    this.f.get(this.budget).get(this.kept).op(op.i32.add)
+    this.f.get(this.budget).i32(0).memory(mem.i32_load, Cell.KEPT).op(op.i32.add)
   }
 
   /** Puts what is left where the processor looks for it. */
@@ -346,7 +343,9 @@ export class HotFunction extends HandlerFunction {
   protected afterCall(): void {
     const { f } = this
     f.i32(0).memory(mem.i32_load, Cell.STOP).expect(false).if()
-    f.get(this.kept).get(this.budget).op(op.i32.add).i32(1).op(op.i32.sub).set(this.kept).i32(1).set(this.budget).end()
+    f.i32(0)
+    this.pushRemaining()
+    f.i32(1).op(op.i32.sub).memory(mem.i32_store, Cell.KEPT).i32(1).set(this.budget).end()
   }
 
   private takeException(callee: number): void {
