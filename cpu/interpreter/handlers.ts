@@ -27,6 +27,8 @@ export interface Handler {
   readonly operands: readonly OperandSlot[]
   /** Ends in a branch by an immediate, which has a variant for targets in the same page. */
   readonly branches: boolean
+  /** Interpreted by the second function. */
+  readonly rare: boolean
   /** Equal for handlers that need the same code: modes that make no difference, or forms of an instruction that differ in encoding only. */
   readonly shape: string
 }
@@ -81,7 +83,8 @@ function makeHandler(instruction: Instruction, combination: number): Handler | u
     registers: slots,
     operands: operandSlots(instruction, semantics.operands),
     branches: last?.kind === 'branch',
-    shape: shapeOf(statements, slots, instruction.rare),
+    rare: instruction.rare(modes),
+    shape: shapeOf(statements, slots, instruction.rare(modes)),
   }
 }
 

@@ -77,8 +77,8 @@ export function generateInterpreter(table: HandlerTable, alignmentChecks: boolea
   const operations: SystemOperation[] = []
   const context: Context = { shared, operations, alignmentChecks }
 
-  const hot = table.handlers.filter((handler) => !handler.instruction.rare)
-  const rare = table.handlers.filter((handler) => handler.instruction.rare)
+  const hot = table.handlers.filter((handler) => !handler.rare)
+  const rare = table.handlers.filter((handler) => handler.rare)
   const rareFunction = module.add(new RareFunction(context, rare).build())
   const hotFunction = new HotFunction(context, hot, rareFunction)
   module.add(hotFunction.build(), 'run')

@@ -32,6 +32,7 @@ const LOGICAL_SHIFTED = insn(
   {
     allocated: (raw) => raw.sf === 1 || raw.imm6 < 32,
     split: byShift,
+    rare: ({ N, opc, split }) => N === 1 && opc !== 3 && split === 1,
     asm: logicalShifted,
     exec(c, f) {
       const operand1 = c.X(f.Rn, f.sf)
@@ -64,6 +65,8 @@ const ADD_SUB_EXTENDED = insn(
   'ADD/SUB (extended register)',
   {
     allocated: (raw) => raw.imm3 <= 4,
+    // Compilers extend words; bytes and halfwords are extended by the load.
+    rare: ({ S, option }) => S === 0 && (option & 3) < 2,
     asm: addSubtractExtended,
     exec(c, f) {
       const operand1 = c.XSP(f.Rn, f.sf)
@@ -110,13 +113,23 @@ const CONDITIONAL_COMPARE = insn('sf:1 op:1 1 11010010 Rm:5 immcond:4 imm:1 0 Rn
   },
 })
 
-const CONDITIONAL_SELECT = insn('sf:1 op:1 0 11010100 Rm:5 cond:4 0 o2:1 Rn:5 Rd:5', 'CSEL/CSINC/CSINV/CSNEG', {
-  asm: conditionalSelect,
+const CONDITIONAL_SELECT = insn('sf:1 0 0 11010100 Rm:5 cond:4 0 o2:1 Rn:5 Rd:5', 'CSEL/CSINC', {
+  asm: (raw) => conditionalSelect({ ...raw, op: 0 }),
   exec(c, f) {
     const source = c.X(f.Rm, f.sf)
-    const inverted = f.op ? source.not() : source
-    const otherwise = f.o2 ? inverted.add(1) : inverted
+    const otherwise = f.o2 ? source.add(1) : source
     c.setX(f.Rd, c.X(f.Rn, f.sf).when(c.ConditionHolds(f.cond), otherwise))
+  },
+})
+
+/** Less common than the selects above: here too the condition is an operand. */
+const CONDITIONAL_INVERT = insn('sf:1 1 0 11010100 Rm:5 immcond:4 0 o2:1 Rn:5 Rd:5', 'CSINV/CSNEG', {
+  asm: (raw) => conditionalSelect({ ...raw, op: 1, cond: raw.immcond }),
+  exec(c, f) {
+    const inverted = c.X(f.Rm, f.sf).not()
+    const otherwise = f.o2 ? inverted.add(1) : inverted
+    const holds = c.ConditionHoldsIn(c.operand('i32', (raw) => conditionMask(raw.immcond)))
+    c.setX(f.Rd, c.X(f.Rn, f.sf).when(holds, otherwise))
   },
 })
 
@@ -314,6 +327,7 @@ export const dpRegister = [
   ADD_SUB_CARRY,
   CONDITIONAL_COMPARE,
   CONDITIONAL_SELECT,
+  CONDITIONAL_INVERT,
   ONE_SOURCE,
   TWO_SOURCE,
   CRC,

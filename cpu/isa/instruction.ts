@@ -23,7 +23,7 @@ export interface InstructionOptions<P extends string> {
    */
   readonly split?: { readonly count: number; readonly of: (raw: RawFields<P>) => number }
   /** Rare instructions are interpreted by a second function, so that the hot one stays small. */
-  readonly rare?: boolean
+  readonly rare?: boolean | ((modes: Readonly<Record<string, number>>) => boolean)
 }
 
 /** A row of the table. */
@@ -33,7 +33,8 @@ export interface Instruction {
   readonly mask: number
   readonly value: number
   readonly fields: readonly Field[]
-  readonly rare: boolean
+  /** Whether a combination of modes is interpreted by the second function. */
+  rare(modes: Readonly<Record<string, number>>): boolean
   readonly splits: number
   /** The mode fields, most significant first: the interpreter has a handler for each combination. */
   readonly modes: readonly Field[]
@@ -62,7 +63,7 @@ export function insn<const P extends string>(text: P, name: string, options: Ins
     mask: pattern.mask,
     value: pattern.value,
     fields,
-    rare: options.rare ?? false,
+    rare: (modes) => (typeof options.rare === 'function' ? options.rare(modes) : (options.rare ?? false)),
     splits: options.split?.count ?? 1,
     modes: fields.filter((field) => field.role === 'mode'),
     splitOf: (raw) => options.split?.of(raw as RawFields<P>) ?? 0,

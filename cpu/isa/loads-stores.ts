@@ -82,6 +82,7 @@ const IMMEDIATE9 = insn('size:2 111 0 00 opc:2 0 imm9:9 idx:2 Rn:5 Rt:5', 'LDR/S
     kindOf(raw.size, raw.opc) !== undefined && (kindOf(raw.size, raw.opc) !== 'prefetch' || raw.idx === 0),
   asm: ({ size, opc, imm9, idx, Rn, Rt }) =>
     single(size, opc, Rt, ['u', '', 't', ''][idx], memory(Rn, SignExtend(imm9, 9), idx)),
+  rare: ({ idx }) => idx === 2,
   exec(c, f) {
     if (kindOf(f.size, f.opc) === 'prefetch' && f.idx !== 0) return c.UNDEFINED()
     const base = c.XSP(f.Rn)
