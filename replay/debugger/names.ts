@@ -46,7 +46,7 @@ export class Names {
 
   /** The readable names that begin so, in alphabetical order. */
   startingWith(prefix: string): string[] {
-    return [...this.readable().keys()].filter((name) => name.startsWith(prefix)).sort()
+    return [...this.readable().keys()].filter((name) => name.startsWith(prefix)).toSorted()
   }
 
   /** The readable names that end with the same last word, or hold the text: what somebody may have meant. */

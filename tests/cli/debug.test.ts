@@ -89,7 +89,7 @@ describe('looking', () => {
     expect(regs).toMatch(/^x0 {2}0x[0-9a-f]{16} {2}x1 /)
     expect(regs).toMatch(/pstate [nN][zZ][cC][vV] DAIF EL1h/)
     expect(some).toMatch(/^sp {2}0x[0-9a-f]{16}.*\nx0 {2}0x[0-9a-f]{16}/)
-    const [low, high] = /: 0x([0-9a-f]{8})([0-9a-f]{8}) /.exec(doubles)?.slice(1).reverse() ?? []
+    const [low, high] = /: 0x([0-9a-f]{8})([0-9a-f]{8}) /.exec(doubles)?.slice(1).toReversed() ?? []
     expect(words).toContain(`: 0x${low} 0x${high} `)
     expect(three.split('\n')).toHaveLength(3)
     expect(listing).toMatch(/^(=> | {3})0x[0-9a-f]{16} <probe_write>: /)

@@ -73,7 +73,7 @@ describe('a recording on a terminal', () => {
       .trim()
       .split('\n')
       .map((line) => (JSON.parse(line) as { payload: string }).payload)
-    expect(payload.join('')).toBe('6162036301' + '21')
+    expect(payload.join('')).toBe('616203630121')
     expect(await kaal(['verify', path])).toMatchObject({ code: 0 })
   })
 

@@ -65,27 +65,27 @@ function sessionShell(): (command: string) => string {
     }).replaceAll('\r', '')
 }
 
-test.skipIf(process.env['README'] === 'write')('sessions print what stands there', () => {
+/** The README with today's output in its sessions. */
+function rewritten(): string {
+  const run = sessionShell()
+  return readme.replaceAll(
+    /^(```console\n)(.*?)(^```$)/gms,
+    (_all, open: string, session: string, close: string) =>
+      `${open}${steps(session)
+        .map(({ command }) => `$ ${command}\n${run(command)}`)
+        .join('')}${close}`,
+  )
+}
+
+test('sessions print what stands there', () => {
+  // `README=write npx vitest run tests/house/readme` puts today's output there.
+  if (process.env['README'] === 'write') writeFileSync(join(ROOT, 'README.md'), rewritten())
   const run = sessionShell()
   const hasSqlite = spawnSync('sqlite3', ['--version']).status === 0
   for (const { command, output } of sessions) {
     if (command.startsWith('sqlite3') && !hasSqlite) continue
     expect(shape(run(command)), command).toBe(shape(output))
   }
-})
-
-// `README=write npx vitest run tests/house/readme` puts today's output into the sessions.
-test.runIf(process.env['README'] === 'write')('sessions are written anew', () => {
-  const run = sessionShell()
-  const written = readme.replaceAll(
-    /^(```console\n)(.*?)(^```$)/gms,
-    (_all, open: string, session: string, close: string) => {
-      const parts = steps(session).map(({ command }) => `$ ${command}\n${run(command)}`)
-      return `${open}${parts.join('')}${close}`
-    },
-  )
-  writeFileSync(join(ROOT, 'README.md'), written)
-  expect(written).toContain('System powering off.')
 })
 
 test('the two commands of a fresh machine, and scripts, exist', () => {

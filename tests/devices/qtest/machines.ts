@@ -9,7 +9,7 @@ const fit = (value: number, size: 1 | 2 | 4): number => (size === 4 ? value >>> 
 
 /** Something that takes steps as QEMU's qtest server does. */
 export interface Machine {
-  step(step: Step): Outcome
+  readonly step: (step: Step) => Outcome
 }
 
 /** A GIC alone, so that its every input can be moved. */
