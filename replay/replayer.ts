@@ -1,10 +1,10 @@
 /** Replaying: runs a trace's machine again, with the same inputs at the same positions, and compares every batch. */
 import { UnsupportedFeature } from '../cpu/processor.js'
 import type { InputDoor } from '../devices/machine.js'
-import type { SymbolTable } from '../devices/loader/symbols.js'
 import type { TraceReader } from '../trace/reader.js'
 import type { BatchRow, InputRow } from '../trace/rows.js'
 import { readDescription } from './description.js'
+import { Names } from './debugger/names.js'
 import { EventLog } from './event-log.js'
 import { type Batch, Execution } from './execution.js'
 import { hostMilliseconds, yieldToHost } from './platform.js'
@@ -82,7 +82,7 @@ export class RecordedInputs implements InputDoor {
 /** A replay of a whole trace. */
 export class Replayer {
   readonly execution: Execution
-  readonly symbols: SymbolTable
+  private readonly names: Names
   private readonly reader: TraceReader
   /** What has happened in the current batch. */
   private readonly events = new EventLog()
@@ -103,7 +103,7 @@ export class Replayer {
       exception: (icount, _vcpu, _kind, esr) => this.events.add('exception', icount, esr),
     })
     this.execution.door = new RecordedInputs(reader, this.execution)
-    this.symbols = this.execution.machine.boot.symbols
+    this.names = new Names(this.execution.machine.boot.symbols)
   }
 
   /** Replays to the end of the trace, or of the batch that holds `to`. */
@@ -170,8 +170,7 @@ export class Replayer {
   private diverged(recorded: BatchRow, replayed: Batch | undefined, what: string): Divergence {
     const { n, icount } = recorded
     const pc = this.execution.machine.cpu.state.pc
-    const place = this.symbols.describe(pc)
-    const where = `replay pc 0x${pc.toString(16)}${place ? ` <${place}>` : ''}`
+    const where = `replay pc 0x${pc.toString(16)}${this.names.suffix(pc)}`
     const event = this.events.firstDifference(this.reader, recorded)
     const also = event ? `; ${event}` : ''
     const message = `replay differs in batch ${n}, which begins at ${icount}: ${what} (${where})${also}; everything before ${icount} agrees`

@@ -1,7 +1,7 @@
 /** `kaal dump`: the rows of a trace, in order of position. */
 import type { Command } from 'commander'
-import { SymbolTable } from '../../devices/loader/symbols.js'
 import { isElf, readElf } from '../../devices/loader/elf.js'
+import { Names } from '../../replay/debugger/names.js'
 import { type EventTable, type Span, TraceReader } from '../../trace/reader.js'
 import { Exit, UsageError } from '../errors.js'
 import { json, print } from '../output.js'
@@ -67,22 +67,15 @@ function dump(path: string, options: DumpOptions): number {
   }
 }
 
-function symbolsOf(reader: TraceReader): SymbolTable {
+function symbolsOf(reader: TraceReader): Names {
   for (const { role, name, bytes } of reader.images())
-    if (role === 'kernel' && isElf(bytes)) return readElf(bytes, name).symbols
-  return new SymbolTable([])
+    if (role === 'kernel' && isElf(bytes)) return new Names(readElf(bytes, name).symbols)
+  return new Names()
 }
 
-function* lines(
-  reader: TraceReader,
-  table: EventTable,
-  span: Span,
-  symbols: SymbolTable,
-  asJson: boolean,
-): Generator<Line> {
+function* lines(reader: TraceReader, table: EventTable, span: Span, symbols: Names, asJson: boolean): Generator<Line> {
   const at = (address: bigint): string => {
-    const symbol = symbols.describe(address)
-    return `0x${address.toString(16)}${symbol === undefined ? '' : ` <${symbol}>`}`
+    return `0x${address.toString(16)}${symbols.suffix(address)}`
   }
   switch (table) {
     case 'batches':

@@ -8,7 +8,7 @@ const translationChanged = (cpu: Processor) => cpu.translationChanged()
 /** VBAR_ELx ignores bits 4:0, as QEMU has it. */
 const VECTOR_BASE = 0xffff_ffff_ffff_ffe0n
 
-/** HCR_EL2 bits without an effect that this processor lacks: RW, SWIO and the cache bits. */
+/** HCR_EL2 bits without an effect that this processor lacks: RW, HCD and SWIO. */
 const HCR_HARMLESS = (1 << 31) | (1 << 29) | (1 << 1)
 
 /** The rows. */
