@@ -1,5 +1,5 @@
 /** The guest's console: keys from a terminal, or bytes from a file, into the guest's UART. */
-import { closeSync, createReadStream, openSync, readSync } from 'node:fs'
+import { closeSync, createReadStream, openSync, readFileSync, readSync, statSync } from 'node:fs'
 import type { Recorder } from '../replay/recorder.js'
 import { say } from './output.js'
 
@@ -20,11 +20,17 @@ export function checkReadable(path: string): void {
 }
 
 /**
- * Feeds a recorder from `--input`: a file, or `-` for standard input.
+ * Feeds a recorder from `--input`: a file, a device or pipe, or `-` for standard input.
  *
  * @returns what undoes it; reading errors go to `fail`.
  */
 export function feedFrom(path: string, recorder: Recorder, fail: (error: Error) => void): () => void {
+  if (path !== '-' && statSync(path).isFile()) {
+    // All of it is there from the start, so that two recordings with the same file are the same.
+    recorder.send(readFileSync(path))
+    recorder.endInput()
+    return () => {}
+  }
   const stream = path === '-' ? process.stdin : createReadStream(path)
   stream.on('data', (chunk: string | Buffer) => recorder.send(Buffer.from(chunk)))
   stream.on('end', () => recorder.endInput())
