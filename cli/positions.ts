@@ -1,4 +1,5 @@
 /** Positions as people write them: `12_345_678`, `end`. */
+import { grouped } from '../replay/debugger/numbers.js'
 import { UsageError } from './errors.js'
 
 /**
@@ -16,6 +17,4 @@ export function parsePosition(option: string, text: string, end: number): number
 }
 
 /** Writes a position with its digits in groups of three. */
-export function formatPosition(position: number): string {
-  return String(position).replaceAll(/\B(?=(\d{3})+$)/g, '_')
-}
+export const formatPosition = grouped

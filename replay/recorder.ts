@@ -2,6 +2,7 @@
 import { UnsupportedFeature } from '../cpu/processor.js'
 import type { InputDoor } from '../devices/machine.js'
 import type { TraceWriter } from '../trace/writer.js'
+import { grouped } from './debugger/numbers.js'
 import type { MachineDescription } from './description.js'
 import { type Batch, type ExecutionListener, Execution } from './execution.js'
 import { hostMilliseconds, sleep, yieldToHost } from './platform.js'
@@ -236,9 +237,6 @@ export class Recorder {
     return { end, message, instructions: machine.icount, finalDigest, testsFailed: this.verdict.failed }
   }
 }
-
-/** A position with its digits in groups of three. */
-const grouped = (position: number): string => String(position).replaceAll(/\B(?=(\d{3})+$)/g, '_')
 
 /** Looks for a test runner's last word, `N passed, N failed`, in the guest's output. */
 class TestVerdict {
