@@ -1,6 +1,5 @@
 /** A Cortex-A53: its state in machine memory, its MMU, and the interpreter that runs it. */
 import type { Board } from './board.js'
-import type { SystemOperation } from './ir/semantics.js'
 import {
   Daif,
   takeDataAbort,
@@ -342,7 +341,7 @@ export class Processor {
         store: (lo, hi, bits) => this.mmu.store(lo, hi, bits),
         decode: (record) => this.decode(record, code),
         fetch: () => this.fetch(),
-        system: (index, a, b) => (this.perform(code.operations[index], a, b) ? 1 : 0),
+        system: (index, a, b) => (code.operations[index](this, a, b) ? 1 : 0),
         abort: () => takeDataAbort(this),
         undefined: () => {
           takeUndefined(this)
@@ -375,10 +374,6 @@ export class Processor {
     view.setUint16(record + Record.HANDLER, view.getUint16(record + Record.BEHIND_BREAKPOINT, true), true)
     this.disarmed = record
     return false
-  }
-
-  private perform(operation: SystemOperation, a: number, b: number): boolean {
-    return operation(this, a, b)
   }
 
   private fetch(): number {
