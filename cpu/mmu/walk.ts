@@ -62,8 +62,21 @@ export interface Regime {
 const OUTPUT_SIZES = [32, 36, 40, 42, 44, 48, 48, 48]
 const TWO_32 = 2 ** 32
 
+/** A descriptor that a walk has read. */
+export interface WalkStep {
+  readonly level: number
+  /** Physical address of the table, and the descriptor's index in it. */
+  readonly table: number
+  readonly index: number
+  /** The descriptor, as halves. */
+  readonly low: number
+  readonly high: number
+}
+
 /** Walks translation tables in guest RAM. */
 export class TableWalker {
+  /** Told of each descriptor, for a debugger that shows a walk. */
+  onStep: ((step: WalkStep) => void) | undefined
   readonly result: Translation = { fault: 0, page: 0, attributes: 0, size: 0, level: 0 }
   private readonly memory: MachineMemory
 
@@ -109,6 +122,7 @@ export class TableWalker {
       const word = (RAM_BASE + offset) >>> 2
       const low = this.memory.u32[word]
       const high = this.memory.u32[word + 1]
+      this.onStep?.({ level, table, index, low, high })
       if ((low & 1) === 0) return this.fail(FaultStatus.TRANSLATION, level)
       const isTable = (low & 2) !== 0
       if (level === 3 ? !isTable : !isTable && (level === 0 || (granule === 16 && level === 1)))

@@ -126,9 +126,10 @@ export class Cursor {
     return text
   }
 
-  /** Passes over bytes. */
-  skip(bytes: number): void {
+  /** Passes over bytes, whose value is nobody's business. */
+  skip(bytes: number): undefined {
     this.take(bytes)
+    return undefined
   }
 
   /**

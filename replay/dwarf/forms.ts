@@ -44,16 +44,16 @@ export function readForm(cursor: Cursor, form: number, encoding: Encoding, impli
     case Form.ADDR:
       return cursor.address(encoding.addressSize)
     case 0x03:
-      return void cursor.skip(cursor.u16())
+      return cursor.skip(cursor.u16())
     case 0x04:
-      return void cursor.skip(cursor.u32())
+      return cursor.skip(cursor.u32())
     case 0x09:
     case 0x18:
-      return void cursor.skip(cursor.uleb())
+      return cursor.skip(cursor.uleb())
     case 0x0a:
-      return void cursor.skip(cursor.u8())
+      return cursor.skip(cursor.u8())
     case 0x1e:
-      return void cursor.skip(16)
+      return cursor.skip(16)
     case 0x05:
     case 0x12:
     case 0x26:

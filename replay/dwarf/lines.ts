@@ -50,11 +50,11 @@ export function* linePrograms(
   while (!cursor.done) {
     const offset = cursor.at
     const { length, wide } = cursor.unitLength()
-    if (length > 0) yield [offset, program(cursor.slice(length), wide, sections, directoryOf(offset))]
+    if (length > 0) yield [offset, decodeProgram(cursor.slice(length), wide, sections, directoryOf(offset))]
   }
 }
 
-function program(cursor: Cursor, wide: boolean, sections: LineSections, directory: string): LineProgram {
+function decodeProgram(cursor: Cursor, wide: boolean, sections: LineSections, directory: string): LineProgram {
   const version = cursor.u16()
   if (version < 2 || version > 5) throw cursor.error(`version ${version}: 2 to 5 can be read`)
   let addressSize = 8

@@ -18,16 +18,24 @@ interface Session {
   readonly restored: boolean
 }
 
+/** No colours, unless asked for, and a history of its own. */
+const terminal = { TERM: 'xterm', NO_COLOR: '1', XDG_STATE_HOME: folder('state') }
+
 /** Runs `kaal` on a pseudo-terminal of its own. */
-function session(args: readonly string[], steps: readonly Step[]): Promise<Session> {
+function session(args: readonly string[], steps: readonly Step[], env: NodeJS.ProcessEnv = {}): Promise<Session> {
   const encoded = steps.map(([kind, text]) => [kind, kind === 'send' ? Buffer.from(text).toString('hex') : text])
   const command = [SESSION, JSON.stringify(encoded), process.execPath, `${ROOT}cli/bin.js`, ...args]
   return new Promise((resolve, reject) => {
-    execFile('python3', command, { env: { ...process.env, TERM: 'xterm' }, maxBuffer: 1 << 26 }, (error, stdout) => {
-      if (error) return reject(error)
-      const result = JSON.parse(stdout) as Session
-      resolve({ ...result, output: Buffer.from(result.output, 'hex').toString('latin1') })
-    })
+    execFile(
+      'python3',
+      command,
+      { env: { ...process.env, ...terminal, ...env }, maxBuffer: 1 << 26 },
+      (error, stdout) => {
+        if (error) return reject(error)
+        const result = JSON.parse(stdout) as Session
+        resolve({ ...result, output: Buffer.from(result.output, 'hex').toString('latin1') })
+      },
+    )
   })
 }
 

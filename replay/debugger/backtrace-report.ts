@@ -1,0 +1,49 @@
+/** A backtrace as people and programs read it: with symbols, source lines and inlined functions. */
+import { type Frame, backtrace } from './backtrace.js'
+import type { Report } from './command.js'
+import type { Debugger } from './debugger.js'
+import { demangle } from './demangle.js'
+import { describePlace } from './sources.js'
+
+/** The backtrace at the debugger's position. */
+export function backtraceReport(debug: Debugger): Report {
+  const { names, timeline } = debug
+  const frames = backtrace({
+    state: timeline.machine.cpu.state,
+    read: debug.read,
+    startOf: (address) => names.find(address)?.address,
+    recorded: (elr) => debug.recordedException(elr),
+  })
+  const lines: string[] = []
+  let number = 0
+  for (const frame of frames) {
+    if (frame.kind === 'code') lines.push(...codeLines(debug, frame, number++))
+    else if (frame.kind === 'exception') lines.push(`    <exception: ${frame.what}>`)
+    else if (frame.kind === 'gap') lines.push(`#${String(number++).padEnd(3)}(its caller: ${frame.why})`)
+    else lines.push(`    (${frame.why})`)
+  }
+  return { lines, data: { frames: frames.map((frame) => frameData(debug, frame)) } }
+}
+
+/** A frame, after a line for each function that is inlined into it there. */
+function codeLines({ sources, place }: Debugger, frame: Frame & { kind: 'code' }, number: number): string[] {
+  const label = `#${String(number).padEnd(3)}`
+  const functions = sources.frames(frame.at)
+  const where = (n: number): string => {
+    const known = functions[n]
+    return known && known.line > 0 ? ` at ${describePlace(known)}` : ''
+  }
+  const inlined = functions.slice(0, -1).map(({ name }, n) => {
+    const text = name === undefined ? 'a function' : demangle(name)
+    return `${n === 0 ? label : '    '}${text}${where(n)} (inlined)`
+  })
+  const own = `${inlined.length === 0 ? label : '    '}${place(frame.pc)}${where(functions.length - 1)}`
+  return [...inlined, own]
+}
+
+function frameData({ names, sources }: Debugger, frame: Frame): Record<string, unknown> {
+  if (frame.kind !== 'code') return { ...frame }
+  const { at, ...rest } = frame
+  const functions = sources.frames(at).map(({ name, ...place }) => ({ function: name && demangle(name), ...place }))
+  return { ...rest, symbol: names.describe(frame.pc), ...(functions.length > 0 && { source: functions }) }
+}

@@ -1,0 +1,4 @@
+/** Commands that find things in time. */
+import type { Command } from '../command.js'
+
+export const eventCommands: readonly Command[] = []
