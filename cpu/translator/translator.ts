@@ -120,8 +120,8 @@ export class Translator {
 
   /** The code at a record has been reached often; the PC is there. */
   request(record: number): void {
-    const { codePages } = this
-    const { page, index } = codePages.locate(record)
+    if (this.pending.some(({ entry }) => entry.record === record)) return this.finish()
+    const { page, index } = this.codePages.locate(record)
     const regime = { el: this.memory.u32[EL], alignmentChecks: this.mmu.alignmentChecks }
     const old = this.directory.get(this.numberAt(page, index))
     if (old) {
