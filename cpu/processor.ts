@@ -19,6 +19,7 @@ import { type MachineMemory, PAGE_SIZE, STATE_BASE } from './machine-memory.js'
 import { CodePages } from './mmu/code-pages.js'
 import { Mmu } from './mmu/mmu.js'
 import { FastTable } from './mmu/fast-tlb.js'
+import { type WatchedAccess, type Watchpoint, Watchpoints } from './mmu/watchpoints.js'
 import { CPU_STATE, type CpuState, registerAddress, stateWord } from './state.js'
 import { systemRegisters } from './sysregs/table.js'
 import { generateHub, type HubImports } from './translator/hub.js'
@@ -219,6 +220,17 @@ export class Processor {
     const { hit } = this
     this.hit = false
     return hit
+  }
+
+  /**
+   * Watches ranges of virtual addresses: {@link run} returns behind an instruction that reads or writes there. Before that, while the
+   * instruction executes, each such access is told to `onAccess`. An instruction that faults, or a store-exclusive that fails, tells
+   * nothing; fetches and table walks are not watched. Nothing that the guest or a digest can see depends on it.
+   *
+   * @throws {RangeError} naming a range that is empty or does not fit the address space.
+   */
+  setWatchpoints(watchpoints: readonly Watchpoint[], onAccess: (access: WatchedAccess) => void = () => {}): void {
+    this.mmu.watch(watchpoints.length > 0 ? new Watchpoints(watchpoints) : undefined, onAccess)
   }
 
   /** Instructions left of the current {@link run}'s budget, the one that is executing included. */
