@@ -210,6 +210,8 @@ export class Mmu {
     const count = (bits >>> AccessBits.COUNT_SHIFT) & 3
     const offset = lo & 0xfff
     if (offset + size * count > PAGE_SIZE || this.misaligned(lo, size, count, bits)) return 0
+    // Who watches is told by the slow path alone.
+    if (this.watchpoints !== undefined || (write && this.writtenPages !== undefined)) return 0
     const el = this.u32[EL]
     if (this.translate(lo, hi, el, write ? AccessKind.WRITE : AccessKind.READ) !== 0) return 0
     const { page } = this.found
