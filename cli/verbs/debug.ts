@@ -2,10 +2,12 @@
 import { readFileSync } from 'node:fs'
 import { text as readAll } from 'node:stream/consumers'
 import type { Command } from 'commander'
+import type { Engine } from '../../cpu/translator/translator.js'
 import type { Report } from '../../replay/debugger/command.js'
 import { Debugger } from '../../replay/debugger/debugger.js'
 import { DebuggerError } from '../../replay/debugger/error.js'
 import { TraceReader } from '../../trace/reader.js'
+import { engineOption } from '../engine.js'
 import { Exit, UsageError } from '../errors.js'
 import { json, print, say } from '../output.js'
 import { sourceReader } from '../source-files.js'
@@ -17,6 +19,7 @@ interface Flags {
   readonly symbols: readonly string[]
   readonly source: readonly string[]
   readonly json?: boolean
+  readonly engine: Engine
 }
 
 /** Adds the verb. */
@@ -29,6 +32,7 @@ export function addDebug(program: Command, exit: (code: number) => void): void {
     .option('--symbols <elf>', 'an executable with symbols and line tables; may be given again', collect, [])
     .option('--source <folder>', 'where source files are looked for; may be given again', collect, [])
     .option('--json', 'print a line of JSON for each command')
+    .addOption(engineOption())
   command.action(async (path: string, flags: Flags) => {
     const { command: file, e } = flags
     const script = file === undefined ? [] : scriptLines(file)
@@ -37,6 +41,7 @@ export function addDebug(program: Command, exit: (code: number) => void): void {
     const show = flags.json ? asJson : (_: string, { lines }: Report) => lines
     try {
       const debug = new Debugger(reader, { symbols, readSource: sourceReader(flags.source), warn: say })
+      debug.timeline.machine.cpu.setEngine(flags.engine)
       if (file === undefined && e.length === 0) {
         if (process.stdin.isTTY) {
           await converse(debug, show)
