@@ -83,6 +83,8 @@ export class Debugger {
     const why = {
       step: [],
       breakpoint: [`breakpoint${breakpoint === undefined ? '' : ` ${breakpoint}`}`],
+      watchpoint: [`watchpoint${breakpoint === undefined ? '' : ` ${breakpoint}`}`],
+      event: [`event${breakpoint === undefined ? '' : ` ${breakpoint}`}`],
       start: ['start of the trace'],
       end: ['end of the trace'],
       interrupted: ['interrupted'],
