@@ -7,9 +7,12 @@ import { Debugger } from '../../replay/debugger/debugger.js'
 import { DebuggerError } from '../../replay/debugger/error.js'
 import { TraceReader } from '../../trace/reader.js'
 import { Exit, UsageError } from '../errors.js'
+import { megabytes, portNumber, serveGdb } from '../gdb.js'
 import { print, say } from '../output.js'
 
 interface Flags {
+  readonly gdb?: number
+  readonly checkpointMemory?: number
   readonly x?: string
   readonly e: readonly string[]
 }
@@ -19,13 +22,19 @@ export function addDebug(program: Command, exit: (code: number) => void): void {
   const command: Command = program
     .command('debug <trace>')
     .description('look around in a trace, forwards and backwards; help explains the commands')
+    .option('--gdb <port>', 'wait on 127.0.0.1 for gdb instead; 0 for any free port', portNumber)
+    .option('--checkpoint-memory <MB>', 'memory for states that make going back quick, by default 512', megabytes)
     .option('-x <file>', 'carry out the commands in a file, and leave')
     .option('-e <command>', 'carry out a command, and leave; may be given again', collect, [])
-  command.action(async (path: string, { x, e }: Flags) => {
+  command.action(async (path: string, { gdb, checkpointMemory, x, e }: Flags) => {
+    const timeline = checkpointMemory === undefined ? {} : { checkpointMemory }
+    if (gdb !== undefined && (x !== undefined || e.length > 0))
+      throw new UsageError('--gdb and a script exclude each other: give commands to gdb instead')
+    if (gdb !== undefined) return exit(await serveGdb(path, gdb, timeline))
     const script = x === undefined ? [] : scriptLines(x)
     const reader = TraceReader.open(path)
     try {
-      const debug = new Debugger(reader)
+      const debug = new Debugger(reader, timeline)
       if (x === undefined && e.length === 0) {
         if (process.stdin.isTTY) return exit(await converse(debug))
         const lines = linesOf(await readAll(process.stdin), (n) => `standard input, line ${n}`)
