@@ -9,11 +9,14 @@ import { DebuggerError } from '../../replay/debugger/error.js'
 import { TraceReader } from '../../trace/reader.js'
 import { engineOption } from '../engine.js'
 import { Exit, UsageError } from '../errors.js'
+import { megabytes, portNumber, serveGdb } from '../gdb.js'
 import { json, print, say } from '../output.js'
 import { sourceReader } from '../source-files.js'
 import { converse } from '../terminal.js'
 
 interface Flags {
+  readonly gdb?: number
+  readonly checkpointMemory?: number
   readonly command?: string
   readonly e: readonly string[]
   readonly symbols: readonly string[]
@@ -27,6 +30,8 @@ export function addDebug(program: Command, exit: (code: number) => void): void {
   const command: Command = program
     .command('debug <trace>')
     .description('look around in a trace, forwards and backwards; help explains the commands')
+    .option('--gdb <port>', 'wait on 127.0.0.1 for gdb instead; 0 for any free port', portNumber)
+    .option('--checkpoint-memory <MB>', 'memory for states that make going back quick, by default 512', megabytes)
     .option('-x, --command <file>', 'carry out the commands in a file, and leave')
     .option('-e <command>', 'carry out a command, and leave; may be given again', collect, [])
     .option('--symbols <elf>', 'an executable with symbols and line tables; may be given again', collect, [])
@@ -34,13 +39,17 @@ export function addDebug(program: Command, exit: (code: number) => void): void {
     .option('--json', 'print a line of JSON for each command')
     .addOption(engineOption())
   command.action(async (path: string, flags: Flags) => {
-    const { command: file, e } = flags
+    const { gdb, checkpointMemory, command: file, e } = flags
+    const timeline = checkpointMemory === undefined ? {} : { checkpointMemory }
+    if (gdb !== undefined && (file !== undefined || e.length > 0))
+      throw new UsageError('--gdb and a script exclude each other: give commands to gdb instead')
+    if (gdb !== undefined) return exit(await serveGdb(path, gdb, timeline))
     const script = file === undefined ? [] : scriptLines(file)
     const symbols = flags.symbols.map((name) => ({ name, bytes: readNamed(name) }))
     const reader = TraceReader.open(path)
     const show = flags.json ? asJson : (_: string, { lines }: Report) => lines
     try {
-      const debug = new Debugger(reader, { symbols, readSource: sourceReader(flags.source), warn: say })
+      const debug = new Debugger(reader, { ...timeline, symbols, readSource: sourceReader(flags.source), warn: say })
       debug.timeline.machine.cpu.setEngine(flags.engine)
       if (file === undefined && e.length === 0) {
         if (process.stdin.isTTY) {

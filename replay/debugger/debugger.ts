@@ -4,7 +4,7 @@ import type { TraceReader } from '../../trace/reader.js'
 import { SymbolTable } from '../../devices/loader/symbols.js'
 import { readElf } from '../../devices/loader/elf.js'
 import { EXCEPTION_CLASSES } from '../../cpu/sysregs/fields/syndrome.js'
-import { type Stop, Timeline } from '../timeline.js'
+import { type Stop, Timeline, type TimelineOptions } from '../timeline.js'
 import type { Report } from './command.js'
 import { findCommand } from './commands.js'
 import { complete } from './completion.js'
@@ -16,7 +16,7 @@ import { printable } from './printable.js'
 import { type ReadSource, type SymbolFile, Sources, describePlace } from './sources.js'
 
 /** What a debugger may be given besides the trace. */
-export interface DebuggerOptions {
+export interface DebuggerOptions extends TimelineOptions {
   /** Executables whose symbols and line tables are used beside those of the trace's kernel, and before them. */
   readonly symbols?: readonly SymbolFile[]
   /** Finds source text; without it there is none. */
@@ -46,10 +46,10 @@ export class Debugger {
    * @throws {TraceError} if the trace holds what this kaal cannot honour.
    * @throws {LoadError} if a file of symbols is no AArch64 executable.
    */
-  constructor(reader: TraceReader, { symbols = [], readSource, warn }: DebuggerOptions = {}) {
+  constructor(reader: TraceReader, { symbols = [], readSource, warn, ...timeline }: DebuggerOptions = {}) {
     this.reader = reader
     const given = symbols.flatMap(({ name, bytes }) => readElf(bytes, name).symbols.symbols)
-    this.timeline = new Timeline(reader)
+    this.timeline = new Timeline(reader, timeline)
     const own = this.timeline.symbols
     this.names = new Names(given.length > 0 ? new SymbolTable([...given, ...own.symbols]) : own)
     const kernel = () => [...reader.images()].filter(({ role }) => role === 'kernel')
@@ -129,6 +129,8 @@ export class Debugger {
     const why = {
       step: [],
       breakpoint: [`breakpoint${breakpoint === undefined ? '' : ` ${breakpoint}`}`],
+      watchpoint: [`watchpoint${breakpoint === undefined ? '' : ` ${breakpoint}`}`],
+      event: [`event${breakpoint === undefined ? '' : ` ${breakpoint}`}`],
       start: ['start of the trace'],
       end: ['end of the trace'],
       interrupted: ['interrupted'],
