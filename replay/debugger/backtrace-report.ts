@@ -5,6 +5,11 @@ import type { Debugger } from './debugger.js'
 import { demangle } from './demangle.js'
 import { describePlace } from './sources.js'
 
+/** Frames in a row with one pc that are shown; the others are counted. */
+const ALIKE = 3
+
+const label = (number: number): string => `#${number} `.padEnd(4)
+
 /** The backtrace at the debugger's position. */
 export function backtraceReport(debug: Debugger): Report {
   const { names, timeline } = debug
@@ -16,10 +21,19 @@ export function backtraceReport(debug: Debugger): Report {
   })
   const lines: string[] = []
   let number = 0
+  let [pc, same] = [-1n, 0]
   for (const frame of frames) {
+    // A function that calls itself a hundred times shall not hide who called it first.
+    if (frame.kind === 'code' && frame.pc === pc && ++same >= ALIKE) {
+      number++
+      continue
+    }
+    if (same > ALIKE) lines.push(`    (${same - ALIKE + 1} more with this pc)`)
+    if (frame.kind === 'code' && frame.pc !== pc) [pc, same] = [frame.pc, 0]
+    else if (frame.kind !== 'code') [pc, same] = [-1n, 0]
     if (frame.kind === 'code') lines.push(...codeLines(debug, frame, number++))
     else if (frame.kind === 'exception') lines.push(`    <exception: ${frame.what}>`)
-    else if (frame.kind === 'gap') lines.push(`#${String(number++).padEnd(3)}(its caller: ${frame.why})`)
+    else if (frame.kind === 'gap') lines.push(`${label(number++)}(its caller: ${frame.why})`)
     else lines.push(`    (${frame.why})`)
   }
   return { lines, data: { frames: frames.map((frame) => frameData(debug, frame)) } }
@@ -27,7 +41,6 @@ export function backtraceReport(debug: Debugger): Report {
 
 /** A frame, after a line for each function that is inlined into it there. */
 function codeLines({ sources, place }: Debugger, frame: Frame & { kind: 'code' }, number: number): string[] {
-  const label = `#${String(number).padEnd(3)}`
   const functions = sources.frames(frame.at)
   const where = (n: number): string => {
     const known = functions[n]
@@ -35,9 +48,9 @@ function codeLines({ sources, place }: Debugger, frame: Frame & { kind: 'code' }
   }
   const inlined = functions.slice(0, -1).map(({ name }, n) => {
     const text = name === undefined ? 'a function' : demangle(name)
-    return `${n === 0 ? label : '    '}${text}${where(n)} (inlined)`
+    return `${n === 0 ? label(number) : '    '}${text}${where(n)} (inlined)`
   })
-  const own = `${inlined.length === 0 ? label : '    '}${place(frame.pc)}${where(functions.length - 1)}`
+  const own = `${inlined.length === 0 ? label(number) : '    '}${place(frame.pc)}${where(functions.length - 1)}`
   return [...inlined, own]
 }
 

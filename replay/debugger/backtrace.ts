@@ -151,5 +151,5 @@ function describeException({ state, read, recorded }: BacktraceView): string {
   const exceptionClass = syndrome >>> 26
   const supervisor = exceptionClass === 0x15 ? supervisorCall(instructionAt(read, elr - 4n)) : undefined
   const what = recorded(elr) ?? supervisor ?? EXCEPTION_CLASSES[exceptionClass] ?? 'unknown'
-  return `${what} from ${from}`
+  return `${what.replace(/ from (a lower|the current) Exception level$/, '')} from ${from}`
 }

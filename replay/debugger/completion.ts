@@ -1,6 +1,7 @@
 /** What can follow in a line that is being typed: commands, and by command symbols, registers, files, events. */
 import type { Completion } from './command.js'
 import { COMMANDS } from './commands.js'
+import { EVENTS } from './commands/events.js'
 import { INFO } from './commands/breakpoints.js'
 import type { Names } from './names.js'
 import { SYSTEM_REGISTERS } from './system-registers.js'
@@ -37,7 +38,7 @@ function candidates(kind: Completion, argument: string, commands: readonly strin
     case 'info':
       return INFO.filter((name) => name.startsWith(argument))
     case 'event':
-      return []
+      return EVENTS.filter((name) => name.startsWith(argument))
     default:
       return names.startingWith(argument)
   }

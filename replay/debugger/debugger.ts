@@ -1,4 +1,5 @@
 /** The time-travel debugger: carries out commands on a trace's timeline. Knows no terminal; lines go in, lines come out. */
+import type { WatchedAccess } from '../../cpu/mmu/watchpoints.js'
 import { disassemble } from '../../cpu/isa/disassembler.js'
 import type { TraceReader } from '../../trace/reader.js'
 import { SymbolTable } from '../../devices/loader/symbols.js'
@@ -40,7 +41,8 @@ export class Debugger {
   /** What `x` showed last, and where it goes on. */
   lastFormat: ExamineFormat | undefined
   nextExamined: bigint | undefined
-  private readonly reader: TraceReader
+  readonly reader: TraceReader
+  private readonly memory = new Map<string, unknown>()
 
   /**
    * @throws {TraceError} if the trace holds what this kaal cannot honour.
@@ -84,6 +86,12 @@ export class Debugger {
   /** Reads guest memory as the processor sees it now. */
   readonly read: ReadMemory = (address, bytes) => this.timeline.readMemory(address, bytes)
 
+  /** What is worked out from the trace once, under a name. */
+  remembered<T>(name: string, make: () => T): T {
+    if (!this.memory.has(name)) this.memory.set(name, make())
+    return this.memory.get(name) as T
+  }
+
   /** The value of an expression. */
   evaluate(text: string): bigint {
     return evaluate(text, this.timeline.machine.cpu.state, this.names)
@@ -124,19 +132,26 @@ export class Debugger {
   }
 
   /** Why and where it stopped. */
-  stopped({ reason, breakpoint }: Stop): Report {
+  stopped({ reason, breakpoint, access }: Stop): Report {
     this.lastStop = reason
     const why = {
       step: [],
       breakpoint: [`breakpoint${breakpoint === undefined ? '' : ` ${breakpoint}`}`],
-      watchpoint: [`watchpoint${breakpoint === undefined ? '' : ` ${breakpoint}`}`],
+      watchpoint: [`watchpoint ${breakpoint}${access ? `: ${this.accessText(access)}` : ''}`],
       event: [`event${breakpoint === undefined ? '' : ` ${breakpoint}`}`],
       start: ['start of the trace'],
       end: ['end of the trace'],
       interrupted: ['interrupted'],
     }[reason]
     const { lines, data } = this.here()
-    return { lines: [...why, ...lines], data: { reason, ...(breakpoint !== undefined && { breakpoint }), ...data } }
+    return {
+      lines: [...why, ...lines],
+      data: { reason, ...(breakpoint !== undefined && { breakpoint }), ...(access && { access }), ...data },
+    }
+  }
+
+  private accessText({ address, bytes, write }: WatchedAccess): string {
+    return `${write ? 'write' : 'read'} of ${bytes} byte${bytes === 1 ? '' : 's'} at ${this.place(address)}`
   }
 
   /** What the trace's log says of the last exception with that return address, not long before the position. */

@@ -1,5 +1,5 @@
 /** Commands for breakpoints, and `info`. */
-import { type Command, type Report } from '../command.js'
+import { type Command, type Report, count } from '../command.js'
 import type { Debugger } from '../debugger.js'
 import { DebuggerError } from '../error.js'
 import { grouped, hex64, parseCount } from '../numbers.js'
@@ -23,16 +23,20 @@ export const breakpointCommands: readonly Command[] = [
     completes: 'place',
     run: (debug, argument) => setBreakpoint(debug, argument),
   },
+  watch('watch', 'write', 'stop at each write there; 8 bytes, if not said'),
+  watch('rwatch', 'read', 'stop at each read'),
+  watch('awatch', 'access', 'stop at each read and write'),
   {
     name: 'delete',
     aliases: ['d'],
     usage: 'delete [N]',
-    help: 'remove breakpoint N, or all',
+    help: 'remove breakpoint or watchpoint N, or all',
     run: (debug, argument) => {
-      const { breakpoints } = debug.timeline
-      if (argument === '') for (const { id } of breakpoints.list()) breakpoints.delete(id)
-      else if (!breakpoints.delete(parseCount(argument) ?? -1)) {
-        const ids = breakpoints.list().map(({ id }) => id)
+      const { breakpoints, watchpoints } = debug.timeline
+      const ids = [...breakpoints.list(), ...watchpoints.list()].map(({ id }) => id)
+      const n = parseCount(argument) ?? -1
+      if (argument === '') for (const id of ids) void (breakpoints.delete(id) || watchpoints.delete(id))
+      else if (!breakpoints.delete(n) && !watchpoints.delete(n)) {
         const known = ids.length > 0 ? `there are ${ids.join(', ')}` : 'there are none'
         throw new DebuggerError(`delete ${argument}: no such breakpoint; ${known}`)
       }
@@ -48,6 +52,32 @@ export const breakpointCommands: readonly Command[] = [
     run: (debug, argument) => info(debug, argument),
   },
 ]
+
+function watch(name: string, kind: 'read' | 'write' | 'access', help: string): Command {
+  return {
+    name,
+    aliases: [],
+    usage: `${name} ADDR|SYMBOL [BYTES]`,
+    help,
+    details: ['Going forwards it stops behind the instruction, going backwards in front of it. Addresses are virtual.'],
+    completes: 'symbol',
+    run: (debug, argument) => {
+      const [, text, bytes] = /^(.*?)(?:\s+(\d[\d_]*))?$/.exec(argument) ?? ['', argument, undefined]
+      const address = debug.evaluate(text)
+      const length = count(`${name} ${text}`, bytes ?? '', 8)
+      try {
+        const id = debug.timeline.watchpoints.add({ address, length, kind })
+        return {
+          lines: [`watchpoint ${id}: ${kind} of ${bytesText(length)} at ${debug.place(address)}`],
+          data: { watchpoint: { id, address, length, kind } },
+        }
+      } catch (error) {
+        if (error instanceof RangeError) throw new DebuggerError(`${name} ${argument}: ${error.message}`)
+        throw error
+      }
+    },
+  }
+}
 
 function setBreakpoint(debug: Debugger, argument: string): Report {
   const line = debug.sourceLine(argument)
@@ -74,9 +104,26 @@ function info(debug: Debugger, argument: string): Report {
     return { lines, data: { end: timeline.end, symbols: names.count } }
   }
   const points = timeline.breakpoints.list()
-  const lines = points.map(({ id, address }) => `${id}  ${debug.place(address)}`)
+  const watches = timeline.watchpoints.list()
+  const lines = [
+    ...points.map(({ id, address }) => `${id}  ${debug.place(address)}`),
+    ...watches.map(
+      ({ id, address, length, kind }) => `${id}  ${kind} of ${bytesText(length)} at ${debug.place(address)}`,
+    ),
+  ]
   return {
     lines: lines.length > 0 ? lines : ['no breakpoints'],
-    data: { breakpoints: points.map(({ id, address }) => ({ id, address, symbol: names.describe(address) })) },
+    data: {
+      breakpoints: points.map(({ id, address }) => ({ id, address, symbol: names.describe(address) })),
+      watchpoints: watches.map(({ id, address, length, kind }) => ({
+        id,
+        address,
+        length,
+        kind,
+        symbol: names.describe(address),
+      })),
+    },
   }
 }
+
+const bytesText = (length: number): string => `${length} byte${length === 1 ? '' : 's'}`
