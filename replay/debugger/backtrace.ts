@@ -41,7 +41,7 @@ export function backtrace(view: BacktraceView): Frame[] {
   const frames: Frame[] = []
   const elr = state.elr_el[state.el]
   const entry = new ExceptionEntry(state.el > 0 ? state.vbar_el[state.el] : 0n, read, view.startOf)
-  const hasRecord = (pc: bigint): boolean => frameState(read, view.startOf(pc), pc) === 'record'
+  const hasRecord = (pc: bigint): boolean => frameState(read, view.startOf, pc) === 'record'
   let pc: bigint = state.pc
   let fp: bigint = state.x[29]
   /** X29 and X30 are as the processor has them: a function may be without its record. */

@@ -9,11 +9,6 @@ import type { ReadMemory } from './examine.js'
 /** Where a function's return address is: in its frame record, or still in X30. */
 export type FrameState = 'record' | 'link-register'
 
-/** Prologues are looked for so far into a function. */
-const PROLOGUE = 64
-/** Instructions of an epilogue between taking X29 and X30 back and leaving. */
-const EPILOGUE = 12
-
 /** The instruction at an address; undefined without memory. */
 export function instructionAt(read: ReadMemory, address: bigint): number | undefined {
   const bytes = read(address, 4)
@@ -32,56 +27,96 @@ const pointsFrame = (word: number): boolean =>
   // ADD (immediate) from SP; MOVZ, as code that ends a chain has it.
   (word & 0xff80_03ff) >>> 0 === 0x9100_03fd || (word & 0xff80_001f) >>> 0 === 0xd280_001d
 
-/** LDP X29, X30, [SP…]: offset and post-index. */
+/** LDP of X29 and another, in any of its forms, or LDR X29: it is the caller's again. */
 const restoresFrame = (word: number): boolean =>
-  (word & 0xffc0_7fff) >>> 0 === 0xa940_7bfd || (word & 0xffc0_7fff) >>> 0 === 0xa8c0_7bfd
+  ((word & 0xfe40_0000) >>> 0 === 0xa840_0000 && ((word & 31) === 29 || ((word >>> 10) & 31) === 29)) ||
+  (word & 0xffc0_001f) >>> 0 === 0xf940_001d ||
+  (word & 0xffe0_0c1f) >>> 0 === 0xf840_041d
 
-/** RET, BR, B: the function is left. */
-const leaves = (word: number): boolean =>
-  (word & 0xffff_fc1f) >>> 0 === 0xd65f_0000 ||
-  (word & 0xffff_fc1f) >>> 0 === 0xd61f_0000 ||
-  (word & 0xfc00_0000) >>> 0 === 0x1400_0000
+/** RET, BR, ERET: the way ends. */
+const ends = (word: number): boolean =>
+  (word & 0xffff_fc1f) >>> 0 === 0xd65f_0000 || (word & 0xffff_fc1f) >>> 0 === 0xd61f_0000 || word === 0xd69f_03e0
 
-/** What may stand between an epilogue's LDP X29, X30 and its end: other LDP and LDR from SP, and ADD SP, SP. */
-const tidiesUp = (word: number): boolean =>
-  (word & 0xfe40_03e0) >>> 0 === 0xa840_03e0 ||
-  (word & 0xffc0_03e0) >>> 0 === 0xf940_03e0 ||
-  (word & 0xffe0_0fe0) >>> 0 === 0xf840_07e0 ||
-  (word & 0xff80_03ff) >>> 0 === 0x9100_03ff
+/** B. */
+const jumps = (word: number): boolean => (word & 0xfc00_0000) >>> 0 === 0x1400_0000
+
+/** Words that B.cond, CBZ and CBNZ, TBZ and TBNZ go on if they are taken; undefined for other instructions. */
+function branchOffset(word: number): number | undefined {
+  if ((word & 0xff00_0010) >>> 0 === 0x5400_0000 || (word & 0x7e00_0000) >>> 0 === 0x3400_0000) return (word << 8) >> 13
+  return (word & 0x7e00_0000) >>> 0 === 0x3600_0000 ? (word << 13) >> 18 : undefined
+}
+
+/** So much of a function is looked at. */
+const MOST_INSTRUCTIONS = 1 << 14
 
 /**
- * Where the return address is when `pc` comes next.
+ * Where the return address is when `pc` comes next: found by following the function's code from its start to `pc`, along any way that
+ * leads there.
  *
- * @param start where the function begins; undefined if that is not known, and then it is taken to have its record.
+ * @param startOf where the function of an address begins; one that is not known is taken to have its record.
  */
-export function frameState(read: ReadMemory, start: bigint | undefined, pc: bigint): FrameState {
+export function frameState(read: ReadMemory, startOf: (address: bigint) => bigint | undefined, pc: bigint): FrameState {
+  const start = startOf(pc)
   if (start === undefined) return 'record'
-  let pointed: bigint | undefined
-  for (let n = 0; n < PROLOGUE && pointed === undefined; n++) {
-    const at = start + BigInt(4 * n)
-    const word = instructionAt(read, at)
-    if (word === undefined) break
-    if (pointsFrame(word)) pointed = at
-    else if ((word & 0xffff_fc1f) >>> 0 === 0xd65f_0000 && at >= pc) break
+  const goal = Number((pc - start) / 4n)
+  const code = new Code(read, start)
+  const visited = new Set<number>()
+  // What follows a call comes last: a function that does not return may be called, and something else stand behind.
+  const ways: { at: number; framed: boolean }[] = [{ at: 0, framed: false }]
+  const behindCalls: { at: number; framed: boolean }[] = []
+  let everFramed = false
+  for (let way = ways.pop(); way; way = ways.pop() ?? behindCalls.pop()) {
+    let { at, framed } = way
+    while (!visited.has(at) && visited.size < MOST_INSTRUCTIONS) {
+      if (at === goal) return framed ? 'record' : 'link-register'
+      visited.add(at)
+      const word = code.at(at)
+      if (word === undefined || ends(word)) break
+      if (pointsFrame(word)) everFramed = framed = true
+      else if (restoresFrame(word)) framed = false
+      if (isCall(word)) {
+        behindCalls.push({ at: at + 1, framed })
+        break
+      }
+      const offset = jumps(word) ? (word << 6) >> 6 : branchOffset(word)
+      const target = offset === undefined ? undefined : at + offset
+      const inside = target !== undefined && startOf(start + BigInt(4 * target)) === start
+      if (jumps(word)) {
+        if (!inside) break
+        at = target
+        continue
+      }
+      if (inside) ways.push({ at: target, framed })
+      at++
+    }
   }
-  if (pointed === undefined || pc <= pointed) return 'link-register'
-  return inEpilogue(read, pc) ? 'link-register' : 'record'
+  // Reached through a table of jumps only: such code comes after the prologue.
+  return everFramed ? 'record' : 'link-register'
 }
 
-/** Whether X29 and X30 have just been taken back and the function is about to be left. */
-function inEpilogue(read: ReadMemory, pc: bigint): boolean {
-  let ahead = pc
-  for (let n = 0; ; n++, ahead += 4n) {
-    const word = instructionAt(read, ahead)
-    if (word === undefined || n === EPILOGUE) return false
-    if (leaves(word)) break
-    if (!tidiesUp(word) || restoresFrame(word)) return false
+/** A function's words, read in pieces. */
+class Code {
+  private readonly read: ReadMemory
+  private readonly start: bigint
+  private readonly pieces = new Map<number, DataView | undefined>()
+
+  constructor(read: ReadMemory, start: bigint) {
+    this.read = read
+    this.start = start
   }
-  for (let behind = pc - 4n, n = 0; n < EPILOGUE; n++, behind -= 4n) {
-    const word = behind < 0n ? undefined : instructionAt(read, behind)
-    if (word === undefined) return false
-    if (restoresFrame(word)) return true
-    if (!tidiesUp(word)) return false
+
+  /** The word so many words behind the start. */
+  at(index: number): number | undefined {
+    const piece = Math.floor(index / PIECE)
+    if (!this.pieces.has(piece)) {
+      const bytes = this.read(BigInt.asUintN(64, this.start + BigInt(4 * PIECE * piece)), 4 * PIECE)
+      this.pieces.set(piece, bytes && new DataView(bytes.buffer, bytes.byteOffset))
+    }
+    const view = this.pieces.get(piece)
+    if (view) return view.getUint32(4 * (index - PIECE * piece), true)
+    return instructionAt(this.read, BigInt.asUintN(64, this.start + BigInt(4 * index)))
   }
-  return false
 }
+
+/** Words read at a time. */
+const PIECE = 64
