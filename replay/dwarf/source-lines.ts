@@ -174,6 +174,13 @@ export class SourceLines {
     return [...lines].toSorted((a, b) => a - b)
   }
 
+  /** All rows, by address: where lines begin. */
+  *rows(): IterableIterator<{ address: bigint; line: number; statement: boolean }> {
+    for (const { low, offsets, lines, statements } of this.sequences)
+      for (let n = 0; n < offsets.length; n++)
+        yield { address: low + BigInt(offsets[n]), line: lines[n], statement: statements[n] }
+  }
+
   /** The rows of a file at which a statement begins, but for those that cover nothing. */
   private *rowsOf(file: string): IterableIterator<{ sequence: LineSequence; row: number }> {
     for (const sequence of this.files().get(file) ?? []) {

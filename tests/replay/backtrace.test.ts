@@ -104,14 +104,15 @@ describe('the chain of calls', () => {
     debug.timeline.step(200)
     const [program] = (await debug.execute('bt')).slice(-2)
     expect(program).toMatch(/^#\d+ +0x00000000004/)
-    const [interrupt] = [...reader.interrupts()].filter(({ el }) => el === 0)
+    const interrupt = [...reader.interrupts()].find(({ el }) => el === 0)
+    if (!interrupt) throw new Error('no program was interrupted')
     debug.timeline.seek(interrupt.icount)
     expect((await debug.execute('bt'))[1]).toBe(`    <exception: interrupt, INTID ${interrupt.intid} from EL0t>`)
   })
 })
 
 describe('a chain that lies', () => {
-  const record_ = (fp: bigint, lr: bigint): Uint8Array => new Uint8Array(BigUint64Array.of(fp, lr).buffer)
+  const frameRecord = (fp: bigint, lr: bigint): Uint8Array => new Uint8Array(BigUint64Array.of(fp, lr).buffer)
   const CALL = 0xffff_0000_4020_c020n
 
   /** The backtrace in kernel_main's callee with other bytes where its frame record is. */
@@ -130,15 +131,17 @@ describe('a chain that lies', () => {
   }
 
   it('ends with the reason', () => {
-    expect(why(lying((at) => record_(at, CALL)))).toMatch(/^the frame record at 0x[0-9a-f]{16} points to itself$/)
-    expect(why(lying((at) => record_(at - 64n, CALL)))).toMatch(/points to 0x[0-9a-f]{16}, which is no older one$/)
-    expect(why(lying(() => record_(0xffff_0000_4041_7003n, CALL)))).toMatch(/is no multiple of 8$/)
-    expect(why(lying(() => record_(0xffff_ffff_ffff_fff0n, CALL)))).toMatch(/^there is no memory at the frame pointer/)
-    expect(why(lying((at) => record_(at + 16n, 0x1234n)))).toMatch(
+    expect(why(lying((at) => frameRecord(at, CALL)))).toMatch(/^the frame record at 0x[0-9a-f]{16} points to itself$/)
+    expect(why(lying((at) => frameRecord(at - 64n, CALL)))).toMatch(/points to 0x[0-9a-f]{16}, which is no older one$/)
+    expect(why(lying(() => frameRecord(0xffff_0000_4041_7003n, CALL)))).toMatch(/is no multiple of 8$/)
+    expect(why(lying(() => frameRecord(0xffff_ffff_ffff_fff0n, CALL)))).toMatch(
+      /^there is no memory at the frame pointer/,
+    )
+    expect(why(lying((at) => frameRecord(at + 16n, 0x1234n)))).toMatch(
       /has the return address 0x0000000000001234, which is no code$/,
     )
-    expect(why(lying(() => record_(0n, CALL)))).toBe('the outermost frame: its frame pointer is 0')
-    expect(why(lying((at) => record_(at + 16n, 0n)))).toBe('the outermost frame: its return address is 0')
+    expect(why(lying(() => frameRecord(0n, CALL)))).toBe('the outermost frame: its frame pointer is 0')
+    expect(why(lying((at) => frameRecord(at + 16n, 0n)))).toBe('the outermost frame: its return address is 0')
   })
 
   it('ends whatever memory holds', () => {

@@ -1,6 +1,6 @@
 /** Commands that find things in time: events of the trace, system calls, and who wrote a place in memory. */
 import { EXCEPTION_CLASSES } from '../../../cpu/sysregs/fields/syndrome.js'
-import { EXCEPTION_KINDS, type ExceptionKind } from '../../../trace/rows.js'
+import { EXCEPTION_KINDS } from '../../../trace/rows.js'
 import { type EventFilter, type EventPlaces, eventPlaces } from '../../timeline/points.js'
 import { type Command, type Report, count } from '../command.js'
 import type { Debugger } from '../debugger.js'
@@ -85,9 +85,9 @@ function filterOf(event: 'interrupt' | 'exception' | 'uart', text: string, comma
       if (text === '') return { kind: 'exception' }
       const kinds = EXCEPTION_KINDS.filter((kind) => kind === text)
       if (kinds.length === 0) throw new DebuggerError(`${command}: give one of ${EXCEPTION_KINDS.join(', ')}`)
-      return { kind: 'exception', kinds: kinds as ExceptionKind[] }
+      return { kind: 'exception', kinds }
     }
-    case 'uart':
+    default:
       return { kind: 'uart', pattern: pattern(text, command) }
   }
 }
