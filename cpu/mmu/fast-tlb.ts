@@ -16,6 +16,10 @@ export type FastTable = (typeof FastTable)[keyof typeof FastTable]
 /** A tag that no address equals: its low bits are set where a page address has zeros. */
 const INVALID = 0xfff
 
+/** Indices of the first words of all tables for data, and of those for code. */
+const DATA_TABLES = Array.from({ length: 2 * REGIMES }, (_, i) => (regimeAddress(i >>> 1) + (i & 1) * WRITE_TLB) >>> 2)
+const CODE_TABLES = Array.from({ length: REGIMES }, (_, el) => (regimeAddress(el) + CODE_TLB) >>> 2)
+
 /** All fast TLBs of a machine. */
 export class FastTlb {
   /** Changes whenever entries are dropped: what was concluded from a translation under another generation may not hold any more. */
@@ -43,15 +47,19 @@ export class FastTlb {
 
   /** Drops whatever stands where a page's entries would, in all regimes: data entries or code entries. */
   dropPage(lo: number, code: boolean): void {
+    const { words } = this
+    const index = (((lo >>> 12) % FAST_ENTRIES) * FAST_ENTRY_SIZE) >>> 2
     this.generation++
-    const index = ((lo >>> 12) % FAST_ENTRIES) * FAST_ENTRY_SIZE
-    for (let el = 0; el < REGIMES; el++) {
-      if (code) this.words[(regimeAddress(el) + CODE_TLB + index) >>> 2] = INVALID
-      else {
-        this.words[(regimeAddress(el) + index) >>> 2] = INVALID
-        this.words[(regimeAddress(el) + WRITE_TLB + index) >>> 2] = INVALID
-      }
+    if (code) {
+      for (const table of CODE_TABLES) words[table + index] = INVALID
+      return
     }
+    words[DATA_TABLES[0] + index] = INVALID
+    words[DATA_TABLES[1] + index] = INVALID
+    words[DATA_TABLES[2] + index] = INVALID
+    words[DATA_TABLES[3] + index] = INVALID
+    words[DATA_TABLES[4] + index] = INVALID
+    words[DATA_TABLES[5] + index] = INVALID
   }
 
   /** Drops every entry of one kind that has this value, in all regimes. */
