@@ -120,7 +120,7 @@ export class TableWalker {
       const word = (RAM_BASE + offset) >>> 2
       const low = this.memory.u32[word]
       const high = this.memory.u32[word + 1]
-      this.onStep?.({ level, table, index, low, high })
+      this.onStep?.({ level, table: tableLo >>> 0, index, low, high })
       if ((low & 1) === 0) return this.fail(FaultStatus.TRANSLATION, level)
       const isTable = (low & 2) !== 0
       if (level === 3 ? !isTable : !isTable && (level === 0 || (granule === 16 && level === 1)))

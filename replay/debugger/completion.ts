@@ -4,6 +4,7 @@ import { COMMANDS } from './commands.js'
 import { EVENTS } from './commands/events.js'
 import { INFO } from './commands/breakpoints.js'
 import type { Names } from './names.js'
+import type { Sources } from './sources.js'
 import { SYSTEM_REGISTERS } from './system-registers.js'
 
 const REGISTERS = [
@@ -16,7 +17,7 @@ const REGISTERS = [
 ]
 
 /** The candidates, and the part of the line that they replace. */
-export function complete(line: string, names: Names): [string[], string] {
+export function complete(line: string, names: Names, sources: Sources): [string[], string] {
   const [, word, argument] = /^\s*(\S*)(?:\s+(.*))?$/s.exec(line) ?? ['', '', undefined]
   const commands = COMMANDS.map(({ name }) => name)
   if (argument === undefined) return [commands.filter((name) => name.startsWith(word)), word]
@@ -28,7 +29,11 @@ export function complete(line: string, names: Names): [string[], string] {
     const found = REGISTERS.filter((name) => name.startsWith(last.slice(dollar.length).toLowerCase()))
     return [found.map((name) => dollar + name), last]
   }
-  return [candidates(kind, argument, commands, names), argument]
+  const found = candidates(kind, argument, commands, names)
+  // A name is a symbol first; a path, or what is no symbol, a file.
+  if (kind === 'place' && (/[/.]/.test(argument) || found.length === 0))
+    found.push(...sources.filesFrom(argument).map((file) => `${file}:`))
+  return [found, argument]
 }
 
 function candidates(kind: Completion, argument: string, commands: readonly string[], names: Names): string[] {

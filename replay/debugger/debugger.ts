@@ -42,6 +42,7 @@ export class Debugger {
   lastFormat: ExamineFormat | undefined
   nextExamined: bigint | undefined
   readonly reader: TraceReader
+  private searching = false
   private readonly memory = new Map<string, unknown>()
 
   /**
@@ -50,10 +51,10 @@ export class Debugger {
    */
   constructor(reader: TraceReader, { symbols = [], readSource, warn, ...timeline }: DebuggerOptions = {}) {
     this.reader = reader
-    const given = symbols.flatMap(({ name, bytes }) => readElf(bytes, name).symbols.symbols)
+    const given = symbols.flatMap(({ name, bytes }) => readElf(bytes, name).symbols.all)
     this.timeline = new Timeline(reader, timeline)
     const own = this.timeline.symbols
-    this.names = new Names(given.length > 0 ? new SymbolTable([...given, ...own.symbols]) : own)
+    this.names = new Names(given.length > 0 ? new SymbolTable([...given, ...own.all]) : own)
     const kernel = () => [...reader.images()].filter(({ role }) => role === 'kernel')
     this.sources = new Sources(() => [...symbols, ...kernel()], readSource ?? (() => undefined), warn ?? (() => {}))
   }
@@ -80,7 +81,7 @@ export class Debugger {
 
   /** What can follow in a line that is being typed: the candidates, and the part that they replace. */
   complete(line: string): [string[], string] {
-    return complete(line, this.names)
+    return complete(line, this.names, this.sources)
   }
 
   /** Reads guest memory as the processor sees it now. */
@@ -90,6 +91,19 @@ export class Debugger {
   remembered<T>(name: string, make: () => T): T {
     if (!this.memory.has(name)) this.memory.set(name, make())
     return this.memory.get(name) as T
+  }
+
+  /** The condition of the points that people set: while a command looks for something of its own they stop nothing. */
+  readonly notSearching = (): boolean => !this.searching
+
+  /** Carries out a search that no other point shall stop. */
+  async search<T>(action: () => Promise<T>): Promise<T> {
+    this.searching = true
+    try {
+      return await action()
+    } finally {
+      this.searching = false
+    }
   }
 
   /** The value of an expression. */

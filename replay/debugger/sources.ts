@@ -111,6 +111,16 @@ export class Sources {
     throw new DebuggerError(`${path}: could be ${some}${found.length > 5 ? ', …' : ''}; give more of the path`)
   }
 
+  /** Paths, or ends of paths, of files with code that begin so; from the start of a path or of a part of it. */
+  filesFrom(prefix: string): string[] {
+    const found = new Set<string>()
+    for (const file of this.tables().flatMap((table) => table.allFiles())) {
+      const at = file.startsWith(prefix) ? 0 : file.indexOf(`/${prefix}`) + 1
+      if (at > 0 || file.startsWith(prefix)) found.add(file.slice(at))
+    }
+    return [...found].toSorted()
+  }
+
   private tables(): readonly SourceLines[] {
     if (!this.known) {
       this.known = this.files()

@@ -1,6 +1,6 @@
 /** A walk of the translation tables, shown level by level. */
 import { AccessKind, permitted } from '../../cpu/mmu/mmu.js'
-import { ADDRESS_SIZE_LEVEL_0, TableWalker, type WalkStep } from '../../cpu/mmu/walk.js'
+import { ADDRESS_SIZE_LEVEL_0, PHYSICAL_BITS, TableWalker, type WalkStep } from '../../cpu/mmu/walk.js'
 import { decodeFields } from '../../cpu/sysregs/fields/field.js'
 import { faultStatus } from '../../cpu/sysregs/fields/syndrome.js'
 import {
@@ -30,11 +30,8 @@ export function walk(machine: Machine, address: bigint, el: 0 | 1 | 2): Report {
   const sctlr = state.sctlr_el[el2 ? 2 : 1]
   const tcr = state.tcr_el[el2 ? 2 : 1]
   const head = `${hex64(address)} for EL${el}, translation regime ${regime}`
-  if ((sctlr & 1n) === 0n) {
-    const lines = [head, `  the MMU is off (SCTLR_EL${el2 ? 2 : 1}.M is 0): the address is the physical address`]
-    return { lines, data: { address, el, mmu: false, physical: address & 0xff_ffff_ffffn } }
-  }
   const canonicalHi = cpu.mmu.withoutTag(hi(address) | 0, lo(tcr), hi(tcr), el2)
+  if ((sctlr & 1n) === 0n) return untranslated(address, canonicalHi, el, head)
   const upper = !el2 && (canonicalHi & 0x80_0000) !== 0
   const ttbr0 = state.ttbr0_el[el2 ? 2 : 1]
   const [base, baseName] = upper ? [state.ttbr1_el1, 'TTBR1_EL1'] : [ttbr0, `TTBR0_EL${el2 ? 2 : 1}`]
@@ -82,6 +79,20 @@ export function walk(machine: Machine, address: bigint, el: 0 | 1 | 2): Report {
   lines.push(`  ${rights}; memory: ${attribute} (Attr${index})`)
   lines.push(...cached(machine, address, canonicalHi, el, physical))
   return { lines, data: { ...data, physical, size: 2 ** result.size, rights, memory: attribute } }
+}
+
+/** With the MMU off (Arm ARM DDI 0487, D8.2.10). */
+function untranslated(address: bigint, canonicalHi: number, el: number, head: string): Report {
+  const off = `  the MMU is off (SCTLR_EL${el === 2 ? 2 : 1}.M is 0)`
+  const plain = (BigInt(canonicalHi >>> 0) << 32n) | (address & 0xffff_ffffn)
+  const physical = hi(address) >>> 0 === canonicalHi >>> 0 ? plain : plain & 0xff_ffff_ffff_ffffn
+  const data = { address, el, mmu: false }
+  if (physical >> BigInt(PHYSICAL_BITS) !== 0n) {
+    const meaning = 'Address size fault, level 0'
+    return { lines: [head, off, `  ${meaning} (fault status 0x0)`], data: { ...data, fault: 0, meaning } }
+  }
+  const lines = [head, `${off}: physical ${hex64(physical)}`]
+  return { lines, data: { ...data, physical: Number(physical) } }
 }
 
 /** A note if the TLB has another translation than the tables: the processor uses that one. */

@@ -136,6 +136,11 @@ export class SourceLines {
     return frames
   }
 
+  /** The files that have code. */
+  allFiles(): string[] {
+    return [...this.files().keys()]
+  }
+
   /** The files that have code and whose path is, or ends with, this one. */
   filesLike(path: string): string[] {
     return [...this.files().keys()].filter((file) => file === path || file.endsWith(`/${path}`)).toSorted()

@@ -40,7 +40,8 @@ const MAIN_ID: readonly FieldRow[] = [
   bits('Revision', 3, 0),
 ]
 
-const LAYOUTS: ReadonlyMap<string, RegisterLayout> = new Map<string, RegisterLayout>([
+/** Layouts by name. */
+export const LAYOUTS: ReadonlyMap<string, RegisterLayout> = new Map<string, RegisterLayout>([
   ['NZCV', CONDITION_FLAGS],
   ['DAIF', MASKS],
   ['CurrentEL', CURRENT_EL],

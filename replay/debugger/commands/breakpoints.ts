@@ -66,7 +66,7 @@ function watch(name: string, kind: 'read' | 'write' | 'access', help: string): C
       const address = debug.evaluate(text)
       const length = count(`${name} ${text}`, bytes ?? '', 8)
       try {
-        const id = debug.timeline.watchpoints.add({ address, length, kind })
+        const id = debug.timeline.watchpoints.add({ address, length, kind }, debug.notSearching)
         return {
           lines: [`watchpoint ${id}: ${kind} of ${bytesText(length)} at ${debug.place(address)}`],
           data: { watchpoint: { id, address, length, kind } },
@@ -83,7 +83,7 @@ function setBreakpoint(debug: Debugger, argument: string): Report {
   const line = debug.sourceLine(argument)
   const set = (address: bigint, where: string) => {
     if (address % 4n !== 0n) throw new DebuggerError(`break ${argument}: ${hex64(address)} is no multiple of 4`)
-    const id = debug.timeline.breakpoints.add(address)
+    const id = debug.timeline.breakpoints.add(address, debug.notSearching)
     return { line: `breakpoint ${id} at ${debug.place(address)}${where}`, data: { id, address } }
   }
   const points = line

@@ -131,9 +131,7 @@ async function findCall(debug: Debugger, direction: Direction): Promise<Report> 
   const ids = bases.flatMap((base) => SYNCHRONOUS.map((offset) => timeline.breakpoints.add(base + offset, calls)))
   let stop
   try {
-    // Other points that are met on the way are passed.
-    do stop = await (direction === 'prev' ? timeline.reverseContinue() : timeline.continue())
-    while (!['start', 'end', 'interrupted'].includes(stop.reason) && !ids.includes(stop.breakpoint ?? 0))
+    stop = await debug.search(() => (direction === 'prev' ? timeline.reverseContinue() : timeline.continue()))
   } finally {
     for (const id of ids) timeline.breakpoints.delete(id)
   }
@@ -172,8 +170,7 @@ async function whoWrote(debug: Debugger, argument: string): Promise<Report> {
   try {
     for (const start of [address, ...alias(debug, address)])
       ids.push(timeline.watchpoints.add({ address: start, length, kind: 'write' }))
-    do stop = await timeline.reverseContinue()
-    while (!['start', 'interrupted'].includes(stop.reason) && !ids.includes(stop.breakpoint ?? 0))
+    stop = await debug.search(() => timeline.reverseContinue())
   } catch (error) {
     if (error instanceof RangeError) throw new DebuggerError(`who-wrote ${argument}: ${error.message}`)
     throw error
