@@ -50,7 +50,7 @@ export interface GdbListener {
   readonly port: number
   /** Resolves when a client has asked for the end (`kill`), or {@link close} was called. */
   readonly ended: Promise<void>
-  close(): void
+  readonly close: () => void
 }
 
 /**
@@ -63,7 +63,7 @@ export interface GdbListener {
 export async function listenForGdb(reader: TraceReader, timeline: Timeline, port: number): Promise<GdbListener> {
   let client: Socket | undefined
   /** When the client before has left the timeline. */
-  let free = Promise.resolve()
+  let free: Promise<unknown> = Promise.resolve()
   let end = (): void => {}
   const ended = new Promise<void>((resolve) => {
     end = resolve
@@ -75,9 +75,8 @@ export async function listenForGdb(reader: TraceReader, timeline: Timeline, port
     }
     client = socket
     // Until somebody listens, the socket keeps what comes.
-    void free.then(() => {
-      free = serve(socket, reader, timeline, close).finally(() => (client = undefined))
-    })
+    const served = free.then(() => serve(socket, reader, timeline, close))
+    free = served.finally(() => (client = undefined))
   })
   function close(): void {
     // What has been answered still goes out, and then nothing comes in any more.

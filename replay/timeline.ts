@@ -194,9 +194,9 @@ export class Timeline {
     const event = this.previousEvent(this.position)
     const floor = event?.position ?? 0
     let before = this.position
-    const searching = this.breaks.size > 0 || this.watches.size > 0
-    if (searching && before - this.checkpoints.nearest(before).position > LONG) this.keepHere()
-    while (searching && before > floor) {
+    const searched = this.breaks.size > 0 || this.watches.size > 0 ? floor : before
+    if (before > searched && before - this.checkpoints.nearest(before).position > LONG) this.keepHere()
+    while (before > searched) {
       before = Math.max(this.untouchedSince(before), floor)
       if (before === floor) break
       const from = this.nearest(before - 1)
@@ -332,12 +332,12 @@ export class Timeline {
     this.restore(from)
     this.travel(start)
     const stretch = Math.max(Math.ceil((before - start) / STRETCHES), SHORTEST_STRETCH)
-    const divisible = before - start > SHORTEST_STRETCH
+    const enough = before - start > SHORTEST_STRETCH ? MANY : Infinity
     let last: Stop | undefined
     let count = 0
     let next = start + stretch
     this.armed(() => {
-      while (this.position < before && !(divisible && count >= MANY)) {
+      while (this.position < before && count < enough) {
         const stop = Math.min(next, before)
         const end = this.advance(stop)
         if (this.accesses.length > 0 || end === 'breakpoint') count++
@@ -348,7 +348,7 @@ export class Timeline {
         } else if (end !== 'breakpoint' && end !== 'paused') break
       }
     })
-    if (!divisible || count < MANY) return last
+    if (count < enough) return last
     // It is met again and again: what comes last is near the end, so only checkpoints are made from here on, and searched from the last.
     const searched = this.position
     for (let stop = next; stop < before; stop += stretch) {

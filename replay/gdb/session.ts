@@ -436,7 +436,7 @@ export class GdbSession {
         const address = access.address > watchpoint.address ? access.address : watchpoint.address
         return this.stopReply(SIGTRAP, `${WATCH_REASONS[watchpoint.kind]}:${address.toString(16)};`)
       }
-      case 'step':
+      default:
         return this.stopReply(SIGTRAP, '')
     }
   }
