@@ -1,6 +1,7 @@
 /** `kaal debug --gdb PORT`: waits on 127.0.0.1 for one gdb after another. */
 import { type Server, type Socket, createServer } from 'node:net'
 import { InvalidArgumentError } from 'commander'
+import { Monitor } from '../replay/gdb/monitor.js'
 import { GdbSession } from '../replay/gdb/session.js'
 import { Timeline, type TimelineOptions } from '../replay/timeline.js'
 import { TraceReader } from '../trace/reader.js'
@@ -35,9 +36,9 @@ export async function serveGdb(path: string, port: number, options: TimelineOpti
   const reader = TraceReader.open(path)
   try {
     const listener = await listenForGdb(reader, new Timeline(reader, options), port)
+    process.on('SIGINT', listener.close)
+    process.on('SIGTERM', listener.close)
     say(`waiting for gdb on ${HOST}:${listener.port}; in gdb: target remote :${listener.port}`)
-    process.once('SIGINT', listener.close)
-    process.once('SIGTERM', listener.close)
     await listener.ended
     return Exit.GOOD
   } finally {
@@ -61,6 +62,7 @@ export interface GdbListener {
  * @throws {UsageError} if the port cannot be had.
  */
 export async function listenForGdb(reader: TraceReader, timeline: Timeline, port: number): Promise<GdbListener> {
+  const monitor = new Monitor(reader, timeline)
   let client: Socket | undefined
   /** When the client before has left the timeline. */
   let free: Promise<unknown> = Promise.resolve()
@@ -75,7 +77,7 @@ export async function listenForGdb(reader: TraceReader, timeline: Timeline, port
     }
     client = socket
     // Until somebody listens, the socket keeps what comes.
-    const served = free.then(() => serve(socket, reader, timeline, close))
+    const served = free.then(() => serve(socket, timeline, monitor, close))
     free = served.finally(() => (client = undefined))
   })
   function close(): void {
@@ -99,9 +101,9 @@ function listening(server: Server, port: number): Promise<void> {
 }
 
 /** Serves a client; resolves when it is gone and the timeline is free. */
-function serve(socket: Socket, reader: TraceReader, timeline: Timeline, kill: () => void): Promise<void> {
+function serve(socket: Socket, timeline: Timeline, monitor: Monitor, kill: () => void): Promise<void> {
   socket.setNoDelay(true)
-  const session = new GdbSession(reader, timeline, {
+  const session = new GdbSession(timeline, monitor, {
     send: (bytes) => {
       socket.write(bytes, 'latin1')
       if (socket.writableLength > UNREAD) hold()
