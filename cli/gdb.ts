@@ -12,6 +12,8 @@ const HOST = '127.0.0.1'
 /** A client that sends faster than it is answered, or does not read the answers, waits. */
 const BACKLOG = 256
 const UNREAD = 2 ** 20
+/** Milliseconds that a second client waits for the first to leave. */
+const GRACE = 300
 
 /** The argument of `--gdb`. */
 export function portNumber(text: string): number {
@@ -64,22 +66,25 @@ export interface GdbListener {
 export async function listenForGdb(reader: TraceReader, timeline: Timeline, port: number): Promise<GdbListener> {
   const monitor = new Monitor(reader, timeline)
   let client: Socket | undefined
-  /** When the client before has left the timeline. */
-  let free: Promise<unknown> = Promise.resolve()
+  /** When the client has left the timeline. */
+  let gone: Promise<unknown> = Promise.resolve()
   let end = (): void => {}
   const ended = new Promise<void>((resolve) => {
     end = resolve
   })
-  const server = createServer((socket) => {
+  const accept = async (socket: Socket): Promise<void> => {
+    // Whatever the reason, the connection is closed next.
+    socket.on('error', () => {})
+    // The one before may be gone without anybody having noticed; until somebody listens, the socket keeps what comes.
+    if (client) await Promise.race([gone, new Promise((resolve) => setTimeout(resolve, GRACE))])
     if (client) {
       socket.destroy()
       return
     }
     client = socket
-    // Until somebody listens, the socket keeps what comes.
-    const served = free.then(() => serve(socket, timeline, monitor, close))
-    free = served.finally(() => (client = undefined))
-  })
+    gone = serve(socket, timeline, monitor, close).finally(() => (client = undefined))
+  }
+  const server = createServer((socket) => void accept(socket))
   function close(): void {
     // What has been answered still goes out, and then nothing comes in any more.
     server.close(end)
@@ -125,8 +130,6 @@ function serve(socket: Socket, timeline: Timeline, monitor: Monitor, kill: () =>
     session.receive(bytes)
     if (session.backlog > BACKLOG) hold()
   })
-  // Whatever the reason, the connection is closed next.
-  socket.on('error', () => {})
   return new Promise((resolve) => {
     socket.on('close', () => {
       clearInterval(held)

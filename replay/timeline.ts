@@ -19,7 +19,7 @@ import { Machine, type RunEnd } from '../devices/machine.js'
 import type { TraceReader } from '../trace/reader.js'
 import { readDescription } from './description.js'
 import { GuestMemory } from './guest-memory.js'
-import { yieldToHost } from './platform.js'
+import { hostMilliseconds, yieldToHost } from './platform.js'
 import { CHECKPOINT_MEMORY, type Checkpoint, Checkpoints } from './timeline/checkpoints.js'
 import { TimelineInputs } from './timeline/inputs.js'
 import {
@@ -48,12 +48,12 @@ export interface TimelineOptions {
 const SPACING = 2 ** 21
 /** Distances before a position that was far away at which checkpoints are left. */
 const LEAVE_BEHIND = [2 ** 16, 2 ** 13, 2 ** 10]
-/** The host's event loop gets its turn after about so many instructions of a long continue. */
-const SLICE = 2 ** 23
+/** The host's event loop gets its turn after about so many milliseconds of a long search. */
+const TURN = 20
 /** Stretches that a search backwards is divided into, and the shortest one. */
 const STRETCHES = 16
 const SHORTEST_STRETCH = 2 ** 10
-/** Points met in a stretch after which a search backwards looks at later parts first. */
+/** Points met in a stretch after which a search backwards looks at later parts first; at most so many are met between two looks at the clock. */
 const MANY = 512
 /** Breakpoints that shall not stop are taken out for runs longer than this. */
 const LONG = 2 ** 16
@@ -82,6 +82,8 @@ export class Timeline {
   /** Watched accesses of the instruction that was executed last. */
   private accesses: WatchedAccess[] = []
   private interrupted = false
+  /** When the host's event loop has last had its turn, by the host's clock. */
+  private lastTurn = 0
   private transmit: ((byte: number) => void) | undefined
 
   /**
@@ -177,15 +179,17 @@ export class Timeline {
     const event = this.nextEvent(this.position)
     const limit = event?.position ?? this.end
     this.machine.passBreakpointAt = this.position
-    for (;;) {
-      const slice = Math.min(this.position + SLICE, limit)
-      const stop = this.armed(() => this.search(slice))
-      if (stop) return stop
-      if (this.position >= limit) return event ?? { reason: 'end', position: this.position }
+    while (this.position < limit) {
+      const { position } = this
+      const target = Math.min(nextMultiple(position), limit)
+      const { first, count, ended } = this.armed(() => this.search(target, 'first'))
+      if (first) return first
       // The guest has ended, though the trace should go on: as far as there is to go.
-      if (this.position < slice) return { reason: 'end', position: this.position }
+      if (ended && count === 0) return { reason: 'end', position: this.position }
+      if (this.position === target) this.keepGrid()
       if (await this.turn()) return { reason: 'interrupted', position: this.position }
     }
+    return event ?? { reason: 'end', position: this.position }
   }
 
   /** Goes back to whatever of breakpoints, watchpoints and catchpoints comes last before the current position, or to the start. */
@@ -201,16 +205,16 @@ export class Timeline {
       if (before === floor) break
       const from = this.nearest(before - 1)
       const start = Math.max(from.position, floor)
-      const last = this.lastMet(from, start, before)
+      const last = await this.lastMet(from, start, before)
       if (last) {
         this.seek(last.position)
         return last
       }
-      before = start
-      if (await this.turn()) {
+      if (this.interrupted) {
         this.seek(before)
         return { reason: 'interrupted', position: before }
       }
+      before = start
     }
     this.seek(floor)
     return event ?? { reason: 'start', position: 0 }
@@ -311,43 +315,52 @@ export class Timeline {
     return last
   }
 
-  /** Runs forwards to a point or to `limit`, if the guest does not end before; armed. */
-  private search(limit: number): Stop | undefined {
-    while (this.position < limit) {
-      const stop = Math.min(nextMultiple(this.position), limit)
-      const end = this.advance(stop)
-      const met = this.met(end, 'forwards')
-      if (met) return met
-      if (this.position >= stop) this.keepGrid()
-      else if (end !== 'breakpoint' && end !== 'paused') break
+  /**
+   * Runs forwards to `limit`, if the guest does not end before: for the first point there, or for the last, which may take too long to be
+   * done at once. To be called with points in force.
+   *
+   * @returns the point, how many have been met, those with a false condition among them, and whether the guest has ended.
+   */
+  private search(
+    limit: number,
+    wanted: 'first' | 'last',
+  ): { first?: Stop; last?: Stop; count: number; ended: boolean } {
+    let last: Stop | undefined
+    for (let count = 0; count < MANY; count++) {
+      const end = this.advance(limit)
+      const met = this.met(end, wanted === 'first' ? 'forwards' : 'backwards')
+      if (met && wanted === 'first') return { first: met, count, ended: false }
+      last = met ?? last
+      if (this.position >= limit || (end !== 'breakpoint' && end !== 'paused'))
+        return { ...(last && { last }), count, ended: this.position < limit }
     }
-    return undefined
+    return { ...(last && { last }), count: MANY, ended: false }
   }
 
   /**
    * Looks for the last point met from `start` up to, but not at, a position; `from` is a checkpoint at or before `start`. On the way
    * checkpoints are left, so that the place is quick to find again, and so are those before it.
+   *
+   * @returns undefined also if it has been interrupted.
    */
-  private lastMet(from: Checkpoint, start: number, before: number): Stop | undefined {
+  private async lastMet(from: Checkpoint, start: number, before: number): Promise<Stop | undefined> {
     this.restore(from)
     this.travel(start)
     const stretch = Math.max(Math.ceil((before - start) / STRETCHES), SHORTEST_STRETCH)
     const enough = before - start > SHORTEST_STRETCH ? MANY : Infinity
     let last: Stop | undefined
     let count = 0
-    let next = start + stretch
-    this.armed(() => {
-      while (this.position < before && count < enough) {
-        const stop = Math.min(next, before)
-        const end = this.advance(stop)
-        if (this.accesses.length > 0 || end === 'breakpoint') count++
-        last = this.met(end, 'backwards') ?? last
-        if (this.position >= stop) {
-          if (stop < before) this.keepHere()
-          next = stop + stretch
-        } else if (end !== 'breakpoint' && end !== 'paused') break
-      }
-    })
+    let next = Math.min(start + stretch, before)
+    while (this.position < before && count < enough) {
+      const found = this.armed(() => this.search(next, 'last'))
+      last = found.last ?? last
+      count += found.count
+      if (found.ended) break
+      if (await this.turn()) return undefined
+      if (this.position < next) continue
+      if (next < before) this.keepHere()
+      next = Math.min(next + stretch, before)
+    }
     if (count < enough) return last
     // It is met again and again: what comes last is near the end, so only checkpoints are made from here on, and searched from the last.
     const searched = this.position
@@ -358,8 +371,8 @@ export class Timeline {
     for (let behind = before; behind > searched;) {
       const nearest = this.nearest(behind - 1)
       const first = Math.max(nearest.position, searched)
-      const found = this.lastMet(nearest, first, behind)
-      if (found) return found
+      const found = await this.lastMet(nearest, first, behind)
+      if (found || this.interrupted) return found
       behind = first
     }
     return last
@@ -469,8 +482,12 @@ export class Timeline {
     }
   }
 
+  /** Lets the host's event loop run now and then. Returns whether the search has been interrupted. */
   private async turn(): Promise<boolean> {
-    await yieldToHost()
+    if (hostMilliseconds() - this.lastTurn >= TURN) {
+      await yieldToHost()
+      this.lastTurn = hostMilliseconds()
+    }
     return this.interrupted
   }
 

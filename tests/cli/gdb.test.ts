@@ -34,15 +34,16 @@ afterAll(async () => {
   reader.close()
 })
 
-/** Runs a gdb session: the commands come after `target remote`; gives what gdb prints. */
+/** Runs a gdb session: the commands come after `target remote`; gives what gdb prints, and then what `monitor` does. */
 function gdb(commands: readonly string[], port = listener.port): Promise<string> {
   const setup = ['set pagination off', 'set confirm off', 'set width 0', 'set language c', `file ${ELF}`]
   const lines = [...setup, `target remote :${port}`, ...commands]
   const child = spawn(GDB, ['--batch', '-nx', ...lines.flatMap((line) => ['-ex', line])], { timeout: 15_000 })
-  let output = ''
-  child.stdout.on('data', (piece: Buffer) => (output += piece.toString()))
-  child.stderr.on('data', (piece: Buffer) => (output += piece.toString()))
-  return new Promise((resolve) => child.on('close', () => resolve(output)))
+  // Two streams, whose pieces would come in any order.
+  let [stdout, stderr] = ['', '']
+  child.stdout.on('data', (piece: Buffer) => (stdout += piece.toString()))
+  child.stderr.on('data', (piece: Buffer) => (stderr += piece.toString()))
+  return new Promise((resolve) => child.on('close', () => resolve(`${stdout}\n${stderr}`)))
 }
 
 /** Goes to a position, and has gdb see it. */
