@@ -50,7 +50,7 @@ const SPACING = 2 ** 21
 const LEAVE_BEHIND = [2 ** 16, 2 ** 13, 2 ** 10]
 /** The host's event loop gets its turn after about so many milliseconds of a long search. */
 const TURN = 20
-/** Stretches that a search backwards is divided into, and the shortest one. */
+/** Stretches that a search backwards is divided into where points are met again and again, and the shortest one. */
 const STRETCHES = 16
 const SHORTEST_STRETCH = 2 ** 10
 /** Points met in a stretch after which a search backwards looks at later parts first; at most so many are met between two looks at the clock. */
@@ -346,11 +346,10 @@ export class Timeline {
   private async lastMet(from: Checkpoint, start: number, before: number): Promise<Stop | undefined> {
     this.restore(from)
     this.travel(start)
-    const stretch = Math.max(Math.ceil((before - start) / STRETCHES), SHORTEST_STRETCH)
     const enough = before - start > SHORTEST_STRETCH ? MANY : Infinity
     let last: Stop | undefined
     let count = 0
-    let next = Math.min(start + stretch, before)
+    let next = Math.min(nextMultiple(start), before)
     while (this.position < before && count < enough) {
       const found = this.armed(() => this.search(next, 'last'))
       last = found.last ?? last
@@ -358,13 +357,14 @@ export class Timeline {
       if (found.ended) break
       if (await this.turn()) return undefined
       if (this.position < next) continue
-      if (next < before) this.keepHere()
-      next = Math.min(next + stretch, before)
+      this.keepGrid()
+      next = Math.min(next + SPACING, before)
     }
     if (count < enough) return last
     // It is met again and again: what comes last is near the end, so only checkpoints are made from here on, and searched from the last.
     const searched = this.position
-    for (let stop = next; stop < before; stop += stretch) {
+    const stretch = Math.max(Math.ceil((before - searched) / STRETCHES), SHORTEST_STRETCH)
+    for (let stop = searched + stretch; stop < before; stop += stretch) {
       this.travel(stop)
       this.keepHere()
     }
