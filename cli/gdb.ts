@@ -1,6 +1,7 @@
 /** `kaal debug --gdb PORT`: waits on 127.0.0.1 for one gdb after another. */
 import { type Server, type Socket, createServer } from 'node:net'
 import { InvalidArgumentError } from 'commander'
+import type { Engine } from '../cpu/translator/translator.js'
 import { Monitor } from '../replay/gdb/monitor.js'
 import { GdbSession } from '../replay/gdb/session.js'
 import { Timeline, type TimelineOptions } from '../replay/timeline.js'
@@ -34,10 +35,12 @@ export function megabytes(text: string): number {
  *
  * @returns the exit code.
  */
-export async function serveGdb(path: string, port: number, options: TimelineOptions): Promise<number> {
+export async function serveGdb(path: string, port: number, engine: Engine, options: TimelineOptions): Promise<number> {
   const reader = TraceReader.open(path)
   try {
-    const listener = await listenForGdb(reader, new Timeline(reader, options), port)
+    const timeline = new Timeline(reader, options)
+    timeline.machine.cpu.setEngine(engine)
+    const listener = await listenForGdb(reader, timeline, port)
     process.on('SIGINT', listener.close)
     process.on('SIGTERM', listener.close)
     say(`waiting for gdb on ${HOST}:${listener.port}; in gdb: target remote :${listener.port}`)

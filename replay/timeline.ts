@@ -55,8 +55,10 @@ const STRETCHES = 16
 const SHORTEST_STRETCH = 2 ** 10
 /** Points met in a stretch after which a search backwards looks at later parts first; at most so many are met between two looks at the clock. */
 const MANY = 512
-/** Breakpoints that shall not stop are taken out for runs longer than this. */
-const LONG = 2 ** 16
+/** Breakpoints that shall not stop are taken out for longer runs than this: passing many takes time, and so does making code without them. */
+const LONG = 2 ** 22
+/** A search backwards from farther behind a checkpoint than this leaves one where it began. */
+const FAR = 2 ** 16
 
 /** A trace, opened for looking around in it. */
 export class Timeline {
@@ -199,7 +201,7 @@ export class Timeline {
     const floor = event?.position ?? 0
     let before = this.position
     const searched = this.breaks.size > 0 || this.watches.size > 0 ? floor : before
-    if (before > searched && before - this.checkpoints.nearest(before).position > LONG) this.keepHere()
+    if (before > searched && before - this.checkpoints.nearest(before).position > FAR) this.keepHere()
     while (before > searched) {
       before = Math.max(this.untouchedSince(before), floor)
       if (before === floor) break

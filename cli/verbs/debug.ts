@@ -3,9 +3,11 @@ import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { text as readAll } from 'node:stream/consumers'
 import type { Command } from 'commander'
+import type { Engine } from '../../cpu/translator/translator.js'
 import { Debugger } from '../../replay/debugger/debugger.js'
 import { DebuggerError } from '../../replay/debugger/error.js'
 import { TraceReader } from '../../trace/reader.js'
+import { engineOption } from '../engine.js'
 import { Exit, UsageError } from '../errors.js'
 import { megabytes, portNumber, serveGdb } from '../gdb.js'
 import { print, say } from '../output.js'
@@ -15,6 +17,7 @@ interface Flags {
   readonly checkpointMemory?: number
   readonly x?: string
   readonly e: readonly string[]
+  readonly engine: Engine
 }
 
 /** Adds the verb. */
@@ -26,15 +29,17 @@ export function addDebug(program: Command, exit: (code: number) => void): void {
     .option('--checkpoint-memory <MB>', 'memory for states that make going back quick, by default 512', megabytes)
     .option('-x <file>', 'carry out the commands in a file, and leave')
     .option('-e <command>', 'carry out a command, and leave; may be given again', collect, [])
-  command.action(async (path: string, { gdb, checkpointMemory, x, e }: Flags) => {
+    .addOption(engineOption())
+  command.action(async (path: string, { gdb, checkpointMemory, x, e, engine }: Flags) => {
     const timeline = checkpointMemory === undefined ? {} : { checkpointMemory }
     if (gdb !== undefined && (x !== undefined || e.length > 0))
       throw new UsageError('--gdb and a script exclude each other: give commands to gdb instead')
-    if (gdb !== undefined) return exit(await serveGdb(path, gdb, timeline))
+    if (gdb !== undefined) return exit(await serveGdb(path, gdb, engine, timeline))
     const script = x === undefined ? [] : scriptLines(x)
     const reader = TraceReader.open(path)
     try {
       const debug = new Debugger(reader, timeline)
+      debug.timeline.machine.cpu.setEngine(engine)
       if (x === undefined && e.length === 0) {
         if (process.stdin.isTTY) return exit(await converse(debug))
         const lines = linesOf(await readAll(process.stdin), (n) => `standard input, line ${n}`)

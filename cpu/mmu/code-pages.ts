@@ -5,17 +5,32 @@
  * the pool is emptied when it is full. None of this is visible to the guest.
  */
 import { DECODED_PAGES, DECODED_PAGE_SIZE, DECODED_POOL, PAGE_INSTRUCTIONS, RECORD_SIZE, Record } from '../layout.js'
-import type { MachineMemory } from '../machine-memory.js'
+import { type MachineMemory, PAGE_SIZE, RAM_PHYSICAL } from '../machine-memory.js'
 
+/** Number of the first page of RAM. */
+const FIRST_PAGE = RAM_PHYSICAL / PAGE_SIZE
 /** Stores to a code page after which it is forgotten, since it seems to hold data now. */
 const DATA_THRESHOLD = 512
 
+/** Who keeps more than records of pages of code. Each is told before the records are gone. */
+export interface CodeObserver {
+  /** Instructions `first` to `last` of a page have been overwritten. */
+  written(page: number, first: number, last: number): void
+  dropped(page: number): void
+  cleared(): void
+}
+
+const NOBODY: CodeObserver = { written: () => {}, dropped: () => {}, cleared: () => {} }
+
 /** The pool of decoded pages. */
 export class CodePages {
+  observer: CodeObserver = NOBODY
   private readonly memory: MachineMemory
   private readonly pageEnd: number
   /** Slot by physical page number. */
   private readonly slots = new Map<number, number>()
+  /** 1 for each page of RAM that has records: what every write that misses the fast TLB asks. */
+  private readonly marked: Uint8Array
   /** Physical page number by slot. */
   private readonly pages: number[] = []
   private readonly stores: number[] = []
@@ -24,11 +39,12 @@ export class CodePages {
   constructor(memory: MachineMemory, pageEnd: number) {
     this.memory = memory
     this.pageEnd = pageEnd
+    this.marked = new Uint8Array(memory.ramSize / PAGE_SIZE)
   }
 
   /** Whether the page with this number has records. */
   has(page: number): boolean {
-    return this.slots.has(page)
+    return this.marked[page - FIRST_PAGE] === 1 || (page < FIRST_PAGE && this.slots.has(page))
   }
 
   /** Address of the page's first record, or 0 if it has none. */
@@ -46,6 +62,7 @@ export class CodePages {
   add(page: number): number {
     const slot = this.pages.length
     this.slots.set(page, slot)
+    this.mark(page, 1)
     this.pages.push(page)
     this.stores.push(0)
     const base = DECODED_POOL + slot * DECODED_PAGE_SIZE
@@ -69,6 +86,7 @@ export class CodePages {
     const slot = this.slots.get(page)
     if (slot === undefined) return false
     const base = DECODED_POOL + slot * DECODED_PAGE_SIZE
+    this.observer.written(page, offset >>> 2, (offset + bytes - 1) >>> 2)
     for (let index = offset >>> 2; index <= (offset + bytes - 1) >>> 2; index++) {
       this.memory.view.setUint16(base + index * RECORD_SIZE + Record.HANDLER, 0, true)
     }
@@ -77,13 +95,21 @@ export class CodePages {
 
   /** Forgets a page; its slot stays unused until the pool is cleared. The code TLBs must forget it too. */
   drop(page: number): void {
+    this.observer.dropped(page)
     this.slots.delete(page)
+    this.mark(page, 0)
   }
 
   /** Empties the pool. The code TLBs must be emptied with it. */
   clear(): void {
+    this.observer.cleared()
     this.slots.clear()
+    this.marked.fill(0)
     this.pages.length = 0
     this.stores.length = 0
+  }
+
+  private mark(page: number, present: 0 | 1): void {
+    if (page >= FIRST_PAGE) this.marked[page - FIRST_PAGE] = present
   }
 }

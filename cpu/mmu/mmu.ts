@@ -5,7 +5,7 @@
  * {@link Mmu.fault}, from which `exceptions.ts` makes the syndrome.
  */
 import type { AccessSize, Board } from '../board.js'
-import { AccessBits } from '../interpreter/handler-function.js'
+import { AccessBits } from '../emitter/instruction-emitter.js'
 import { Cell } from '../layout.js'
 import { type MachineMemory, PAGE_SIZE, RAM_BASE, RAM_PHYSICAL } from '../machine-memory.js'
 import { registerAddress, stateWord } from '../state.js'
@@ -96,10 +96,7 @@ export class Mmu {
     this.codePages = codePages
     this.walker = new TableWalker(memory)
     this.fast = new FastTlb(memory)
-    this.tlb = new TranslationTlb(memory, (lo) => {
-      this.fast.dropPage(lo, false)
-      this.fast.dropPage(lo, true)
-    })
+    this.tlb = new TranslationTlb(memory, (lo, _hi, code) => this.fast.dropPage(lo, code))
     this.dirty = new Uint8Array(memory.ramSize / PAGE_SIZE)
     this.ramEnd = RAM_PHYSICAL + memory.ramSize
   }
@@ -196,6 +193,30 @@ export class Mmu {
     }
     this.noteWatched(lo, hi, bits, el, true)
     return Cell.SCRATCH
+  }
+
+  /**
+   * Enters the page of an access to RAM that translated code is about to make in the fast TLB.
+   *
+   * @param write whether it is a write, which counts as made.
+   * @returns the host address, or 0 if the access must be made by {@link load} or {@link store}: it may fault, reach a device, cross into another
+   * page, or change code. Nothing has happened then that these would not do again.
+   */
+  refill(lo: number, hi: number, bits: number, write: boolean): number {
+    const size = bits & AccessBits.SIZE_MASK
+    const count = (bits >>> AccessBits.COUNT_SHIFT) & 3
+    const offset = lo & 0xfff
+    if (offset + size * count > PAGE_SIZE || this.misaligned(lo, size, count, bits)) return 0
+    // Who watches is told by the slow path alone.
+    if (this.watchpoints !== undefined || (write && this.writtenPages !== undefined)) return 0
+    const el = this.u32[EL]
+    if (this.translate(lo, hi, el, write ? AccessKind.WRITE : AccessKind.READ) !== 0) return 0
+    const { page } = this.found
+    if (!this.isRam(page) || (write && this.codePages.has(page / PAGE_SIZE))) return 0
+    const host = RAM_BASE + (page - RAM_PHYSICAL) + offset
+    if (write) this.dirty[(page - RAM_PHYSICAL) / PAGE_SIZE] = 1
+    this.fast.fill(el, write ? FastTable.WRITE : FastTable.READ, lo, hi, host - (lo >>> 0))
+    return host
   }
 
   /**
