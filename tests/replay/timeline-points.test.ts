@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { WatchedAccess } from '../../cpu/mmu/watchpoints.js'
+import { ENGINES } from '../../cpu/translator/translator.js'
 import { Timeline } from '../../replay/timeline.js'
 import { type EventFilter, eventPlaces } from '../../replay/timeline/points.js'
 import { TraceReader } from '../../trace/reader.js'
@@ -203,6 +204,29 @@ describe('watchpoints', () => {
       expect([turn, back.toReversed()]).toEqual([turn, all])
     }
   })
+})
+
+it.each(ENGINES)('the %s engine finds the same places', async (engine) => {
+  const stores = seen.flatMap(({ accesses }) => accesses).filter(({ write }) => write)
+  const address = stores[Math.floor(stores.length / 3)].address & ~63n
+  const writes = seen
+    .filter(({ accesses }) => accesses.some((access) => access.write && touches(access, address, 64)))
+    .map(({ position }) => position)
+  expect(writes.length).toBeGreaterThan(0)
+  const other = new Timeline(reader)
+  other.machine.cpu.setEngine(engine, 1)
+  other.watchpoints.add({ address, length: 64, kind: 'write' })
+  // From the start, so that code is translated and pages are in the fast TLB when the window comes.
+  other.seek(from)
+  const found: number[] = []
+  for (;;) {
+    const { position } = await other.continue()
+    if (position > from + WINDOW || position === other.end) break
+    found.push(position - 1)
+  }
+  expect(found).toEqual(writes)
+  other.seek(from + WINDOW)
+  for (const position of writes.toReversed()) expect(await other.reverseContinue()).toMatchObject({ position })
 })
 
 describe('events', () => {
