@@ -1,6 +1,9 @@
 /** `kaal debug --gdb`: real sessions of gdb-multiarch, forwards and backwards. */
 import { spawn, spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type GdbListener, listenForGdb } from '../../cli/gdb.js'
 import { Names } from '../../replay/debugger/names.js'
@@ -240,6 +243,31 @@ describe.skipIf(!installed)('gdb', () => {
     const child = spawn(GDB, ['--batch', '-nx', '-ex', `target remote :${listener.port}`, '-ex', 'shell kill -9 $PPID'])
     await new Promise((resolve) => child.on('close', resolve))
     expect(positions(await gdb(['monitor when']))).toEqual([123_456])
+  })
+})
+
+describe.skipIf(!installed)('docs/gdb.md', () => {
+  const blocks = [...readFileSync(`${ROOT}docs/gdb.md`, 'utf8').matchAll(/^```gdb\n(.*?)^```/gms)].map(
+    ([, text]) => text,
+  )
+
+  test('shows what happens', async () => {
+    const lines = blocks[0].trimEnd().split('\n').slice(2)
+    const commands = lines.filter((line) => line.startsWith('(gdb) ')).map((line) => line.slice('(gdb) '.length))
+    const shown = lines.filter((line) => !line.startsWith('(gdb) '))
+    expect(shown.length).toBeGreaterThan(2)
+    // Numbers of points go on from session to session.
+    const output = (await gdb(commands)).replaceAll(/(catchpoint|exception) \d+/g, '$1 1')
+    for (const line of shown) expect(output).toContain(line)
+  })
+
+  test('has a definition that gdb takes', async () => {
+    const file = join(mkdtempSync(join(tmpdir(), 'kaal-gdb-')), 'goto.gdb')
+    writeFileSync(file, blocks[1])
+    const output = await gdb([`source ${file}`, 'goto 1_000_000', 'goto end', 'printf "pc %lx\\n", $pc'])
+    timeline.seek(timeline.end)
+    expect(output).toContain(`pc ${timeline.machine.cpu.state.pc.toString(16)}`)
+    rmSync(dirname(file), { recursive: true })
   })
 })
 
