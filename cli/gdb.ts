@@ -1,6 +1,8 @@
 /** `kaal debug --gdb PORT`: waits on 127.0.0.1 for one gdb after another. */
 import { type Server, type Socket, createServer } from 'node:net'
 import { InvalidArgumentError } from 'commander'
+import type { Engine } from '../cpu/translator/translator.js'
+import { Monitor } from '../replay/gdb/monitor.js'
 import { GdbSession } from '../replay/gdb/session.js'
 import { Timeline, type TimelineOptions } from '../replay/timeline.js'
 import { TraceReader } from '../trace/reader.js'
@@ -11,6 +13,8 @@ const HOST = '127.0.0.1'
 /** A client that sends faster than it is answered, or does not read the answers, waits. */
 const BACKLOG = 256
 const UNREAD = 2 ** 20
+/** Milliseconds that a second client waits for the first to leave. */
+const GRACE = 300
 
 /** The argument of `--gdb`. */
 export function portNumber(text: string): number {
@@ -31,13 +35,15 @@ export function megabytes(text: string): number {
  *
  * @returns the exit code.
  */
-export async function serveGdb(path: string, port: number, options: TimelineOptions): Promise<number> {
+export async function serveGdb(path: string, port: number, engine: Engine, options: TimelineOptions): Promise<number> {
   const reader = TraceReader.open(path)
   try {
-    const listener = await listenForGdb(reader, new Timeline(reader, options), port)
+    const timeline = new Timeline(reader, options)
+    timeline.machine.cpu.setEngine(engine)
+    const listener = await listenForGdb(reader, timeline, port)
+    process.on('SIGINT', listener.close)
+    process.on('SIGTERM', listener.close)
     say(`waiting for gdb on ${HOST}:${listener.port}; in gdb: target remote :${listener.port}`)
-    process.once('SIGINT', listener.close)
-    process.once('SIGTERM', listener.close)
     await listener.ended
     return Exit.GOOD
   } finally {
@@ -50,7 +56,7 @@ export interface GdbListener {
   readonly port: number
   /** Resolves when a client has asked for the end (`kill`), or {@link close} was called. */
   readonly ended: Promise<void>
-  close(): void
+  readonly close: () => void
 }
 
 /**
@@ -61,24 +67,27 @@ export interface GdbListener {
  * @throws {UsageError} if the port cannot be had.
  */
 export async function listenForGdb(reader: TraceReader, timeline: Timeline, port: number): Promise<GdbListener> {
+  const monitor = new Monitor(reader, timeline)
   let client: Socket | undefined
-  /** When the client before has left the timeline. */
-  let free = Promise.resolve()
+  /** When the client has left the timeline. */
+  let gone: Promise<unknown> = Promise.resolve()
   let end = (): void => {}
   const ended = new Promise<void>((resolve) => {
     end = resolve
   })
-  const server = createServer((socket) => {
+  const accept = async (socket: Socket): Promise<void> => {
+    // Whatever the reason, the connection is closed next.
+    socket.on('error', () => {})
+    // The one before may be gone without anybody having noticed; until somebody listens, the socket keeps what comes.
+    if (client) await Promise.race([gone, new Promise((resolve) => setTimeout(resolve, GRACE))])
     if (client) {
       socket.destroy()
       return
     }
     client = socket
-    // Until somebody listens, the socket keeps what comes.
-    void free.then(() => {
-      free = serve(socket, reader, timeline, close).finally(() => (client = undefined))
-    })
-  })
+    gone = serve(socket, timeline, monitor, close).finally(() => (client = undefined))
+  }
+  const server = createServer((socket) => void accept(socket))
   function close(): void {
     // What has been answered still goes out, and then nothing comes in any more.
     server.close(end)
@@ -100,9 +109,9 @@ function listening(server: Server, port: number): Promise<void> {
 }
 
 /** Serves a client; resolves when it is gone and the timeline is free. */
-function serve(socket: Socket, reader: TraceReader, timeline: Timeline, kill: () => void): Promise<void> {
+function serve(socket: Socket, timeline: Timeline, monitor: Monitor, kill: () => void): Promise<void> {
   socket.setNoDelay(true)
-  const session = new GdbSession(reader, timeline, {
+  const session = new GdbSession(timeline, monitor, {
     send: (bytes) => {
       socket.write(bytes, 'latin1')
       if (socket.writableLength > UNREAD) hold()
@@ -124,8 +133,6 @@ function serve(socket: Socket, reader: TraceReader, timeline: Timeline, kill: ()
     session.receive(bytes)
     if (session.backlog > BACKLOG) hold()
   })
-  // Whatever the reason, the connection is closed next.
-  socket.on('error', () => {})
   return new Promise((resolve) => {
     socket.on('close', () => {
       clearInterval(held)

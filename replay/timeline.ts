@@ -1,9 +1,6 @@
 /**
  * The timeline of a trace: its machine at any position, forwards and backwards.
  *
- * Backwards is forwards from an earlier state: a snapshot of the trace, or one of the checkpoints that the timeline makes as it goes. When it
- * has to run far it leaves checkpoints on its way, and more shortly before its goal, so that the next steps back are short.
- *
  * At a position the machine stands as it does right after the instruction before, with every interrupt due there taken; if it idles there,
  * the idle skip and what it wakes come with the next step.
  *
@@ -12,16 +9,12 @@
  * whichever of the two comes later on its way. An interrupt stops it where it has been taken, from both sides.
  */
 import type { WatchedAccess, Watchpoint } from '../cpu/mmu/watchpoints.js'
-import { FastTable } from '../cpu/mmu/fast-tlb.js'
 import { PAGE_SIZE, RAM_BASE, RAM_PHYSICAL } from '../cpu/machine-memory.js'
 import type { SymbolTable } from '../devices/loader/symbols.js'
-import { Machine, type RunEnd } from '../devices/machine.js'
+import type { Machine, RunEnd } from '../devices/machine.js'
 import type { TraceReader } from '../trace/reader.js'
-import { readDescription } from './description.js'
-import { GuestMemory } from './guest-memory.js'
-import { yieldToHost } from './platform.js'
-import { CHECKPOINT_MEMORY, type Checkpoint, Checkpoints } from './timeline/checkpoints.js'
-import { TimelineInputs } from './timeline/inputs.js'
+import { hostMilliseconds, yieldToHost } from './platform.js'
+import type { Checkpoint } from './timeline/checkpoints.js'
 import {
   type Breakpoint,
   type Catchpoint,
@@ -34,29 +27,20 @@ import {
   nextPlace,
   previousPlace,
 } from './timeline/points.js'
-import { WrittenPages } from './timeline/written-pages.js'
+import { Traveller, type TimelineOptions, nextMultiple } from './timeline/traveller.js'
 
+export type { TimelineOptions } from './timeline/traveller.js'
 export type { Stop } from './timeline/points.js'
 
-/** How a timeline works. */
-export interface TimelineOptions {
-  /** Bytes that its checkpoints may take; by default {@link CHECKPOINT_MEMORY}. */
-  readonly checkpointMemory?: number
-}
-
-/** Wherever it runs, checkpoints are left at multiples of this many instructions: a few milliseconds' worth. */
-const SPACING = 2 ** 21
-/** Distances before a position that was far away at which checkpoints are left. */
-const LEAVE_BEHIND = [2 ** 16, 2 ** 13, 2 ** 10]
-/** The host's event loop gets its turn after about so many instructions of a long continue. */
-const SLICE = 2 ** 23
-/** Stretches that a search backwards is divided into, and the shortest one. */
+/** The host's event loop gets its turn after about so many milliseconds of a long search. */
+const TURN = 20
+/** Stretches that a search backwards is divided into where points are met again and again, and the shortest one. */
 const STRETCHES = 16
 const SHORTEST_STRETCH = 2 ** 10
-/** Points met in a stretch after which a search backwards looks at later parts first. */
+/** Points met in a stretch after which a search backwards looks at later parts first; at most so many are met between two looks at the clock. */
 const MANY = 512
-/** Breakpoints that shall not stop are taken out for runs longer than this. */
-const LONG = 2 ** 16
+/** A search backwards from farther behind a checkpoint than this leaves one where it began. */
+const FAR = 2 ** 16
 
 /** A trace, opened for looking around in it. */
 export class Timeline {
@@ -65,23 +49,16 @@ export class Timeline {
   /** The last position. */
   readonly end: number
   private readonly reader: TraceReader
-  private readonly memory: GuestMemory
-  private readonly inputs: TimelineInputs
-  private readonly snapshots: readonly number[]
-  private readonly pageCache = new Map<number, WeakRef<Uint8Array>>()
-  private readonly checkpoints: Checkpoints
-  private readonly writes = new WrittenPages()
-  /** Where the stretch began whose written pages the MMU is collecting. */
-  private collecting = 0
+  private readonly traveller: Traveller
   private readonly breaks = new Map<number, Breakpoint>()
   private readonly watches = new Map<number, TimelineWatchpoint>()
   private readonly catches = new Map<number, Catchpoint & { readonly places: EventPlaces }>()
   private nextPoint = 1
-  /** The breakpoints that the processor knows. */
-  private installed: readonly bigint[] = []
   /** Watched accesses of the instruction that was executed last. */
   private accesses: WatchedAccess[] = []
   private interrupted = false
+  /** When the host's event loop has last had its turn, by the host's clock. */
+  private lastTurn = 0
   private transmit: ((byte: number) => void) | undefined
 
   /**
@@ -91,22 +68,10 @@ export class Timeline {
    */
   constructor(reader: TraceReader, options: TimelineOptions = {}) {
     this.reader = reader
-    const { config, files } = readDescription(reader)
-    this.machine = new Machine(config, files, {
-      interrupt: () => {},
-      exception: () => {},
-      transmit: (_icount, byte) => this.transmit?.(byte),
-    })
+    this.traveller = new Traveller(reader, (byte) => this.transmit?.(byte), options)
+    this.machine = this.traveller.machine
+    this.end = this.traveller.end
     this.symbols = this.machine.boot.symbols
-    this.memory = new GuestMemory(this.machine)
-    this.inputs = new TimelineInputs(reader, this.machine)
-    this.machine.door = this.inputs
-    this.end = reader.meta.instructions
-    this.snapshots = reader.snapshotPositions()
-    this.machine.cpu.ignoreBreakpoints = true
-    this.run(0)
-    this.cut(0)
-    this.checkpoints = new Checkpoints(this.checkpoint(), options.checkpointMemory ?? CHECKPOINT_MEMORY)
   }
 
   /** The position. */
@@ -116,7 +81,7 @@ export class Timeline {
 
   /** Bytes that checkpoints take now. */
   get checkpointMemory(): number {
-    return this.checkpoints.memory
+    return this.traveller.checkpointMemory
   }
 
   /** Called with every byte that the guest sends while it runs forwards; undefined for none. */
@@ -133,16 +98,14 @@ export class Timeline {
     if (!Number.isInteger(position) || position < 0 || position > this.end) {
       throw new RangeError(`position ${position}: this trace has positions 0 to ${this.end}`)
     }
-    if (position === this.position) return
-    if (position < this.position || this.nearestPosition(position) > this.position) this.restore(this.nearest(position))
-    this.travel(position)
+    this.traveller.seek(position)
   }
 
   /** Executes `n` instructions, or fewer if the trace ends; nothing stops it. */
   step(n = 1): Stop {
     const target = Math.min(this.position + n, this.end)
     if (target === this.position) return { reason: 'end', position: target }
-    this.travel(target)
+    this.traveller.travel(target)
     return { reason: 'step', position: this.position }
   }
 
@@ -158,7 +121,7 @@ export class Timeline {
   stepWatched(): Stop {
     const target = this.position + 1
     if (target > this.end) return { reason: 'end', position: this.position }
-    const met = this.watching(() => this.met(this.advance(target), 'forwards'))
+    const met = this.watching(() => this.met(this.traveller.advance(target), 'forwards'))
     return met ?? { reason: this.position === target ? 'step' : 'end', position: this.position }
   }
 
@@ -177,15 +140,17 @@ export class Timeline {
     const event = this.nextEvent(this.position)
     const limit = event?.position ?? this.end
     this.machine.passBreakpointAt = this.position
-    for (;;) {
-      const slice = Math.min(this.position + SLICE, limit)
-      const stop = this.armed(() => this.search(slice))
-      if (stop) return stop
-      if (this.position >= limit) return event ?? { reason: 'end', position: this.position }
+    while (this.position < limit) {
+      const { position } = this
+      const target = Math.min(nextMultiple(position), limit)
+      const { first, count, ended } = this.armed(() => this.search(target, 'first'))
+      if (first) return first
       // The guest has ended, though the trace should go on: as far as there is to go.
-      if (this.position < slice) return { reason: 'end', position: this.position }
+      if (ended && count === 0) return { reason: 'end', position: this.position }
+      if (this.position === target) this.traveller.keepGrid()
       if (await this.turn()) return { reason: 'interrupted', position: this.position }
     }
+    return event ?? { reason: 'end', position: this.position }
   }
 
   /** Goes back to whatever of breakpoints, watchpoints and catchpoints comes last before the current position, or to the start. */
@@ -194,23 +159,23 @@ export class Timeline {
     const event = this.previousEvent(this.position)
     const floor = event?.position ?? 0
     let before = this.position
-    const searching = this.breaks.size > 0 || this.watches.size > 0
-    if (searching && before - this.checkpoints.nearest(before).position > LONG) this.keepHere()
-    while (searching && before > floor) {
+    const searched = this.breaks.size > 0 || this.watches.size > 0 ? floor : before
+    if (before > searched && this.traveller.sinceCheckpoint > FAR) this.traveller.keepHere()
+    while (before > searched) {
       before = Math.max(this.untouchedSince(before), floor)
       if (before === floor) break
-      const from = this.nearest(before - 1)
+      const from = this.traveller.nearest(before - 1)
       const start = Math.max(from.position, floor)
-      const last = this.lastMet(from, start, before)
+      const last = await this.lastMet(from, start, before)
       if (last) {
         this.seek(last.position)
         return last
       }
-      before = start
-      if (await this.turn()) {
+      if (this.interrupted) {
         this.seek(before)
         return { reason: 'interrupted', position: before }
       }
+      before = start
     }
     this.seek(floor)
     return event ?? { reason: 'start', position: 0 }
@@ -311,55 +276,64 @@ export class Timeline {
     return last
   }
 
-  /** Runs forwards to a point or to `limit`, if the guest does not end before; armed. */
-  private search(limit: number): Stop | undefined {
-    while (this.position < limit) {
-      const stop = Math.min(nextMultiple(this.position), limit)
-      const end = this.advance(stop)
-      const met = this.met(end, 'forwards')
-      if (met) return met
-      if (this.position >= stop) this.keepGrid()
-      else if (end !== 'breakpoint' && end !== 'paused') break
+  /**
+   * Runs forwards to `limit`, if the guest does not end before: for the first point there, or for the last, which may take too long to be
+   * done at once. To be called with points in force.
+   *
+   * @returns the point, how many have been met, those with a false condition among them, and whether the guest has ended.
+   */
+  private search(
+    limit: number,
+    wanted: 'first' | 'last',
+  ): { first?: Stop; last?: Stop; count: number; ended: boolean } {
+    let last: Stop | undefined
+    for (let count = 0; count < MANY; count++) {
+      const end = this.traveller.advance(limit)
+      const met = this.met(end, wanted === 'first' ? 'forwards' : 'backwards')
+      if (met && wanted === 'first') return { first: met, count, ended: false }
+      last = met ?? last
+      if (this.position >= limit || (end !== 'breakpoint' && end !== 'paused'))
+        return { ...(last && { last }), count, ended: this.position < limit }
     }
-    return undefined
+    return { ...(last && { last }), count: MANY, ended: false }
   }
 
   /**
    * Looks for the last point met from `start` up to, but not at, a position; `from` is a checkpoint at or before `start`. On the way
    * checkpoints are left, so that the place is quick to find again, and so are those before it.
+   *
+   * @returns undefined also if it has been interrupted.
    */
-  private lastMet(from: Checkpoint, start: number, before: number): Stop | undefined {
-    this.restore(from)
-    this.travel(start)
-    const stretch = Math.max(Math.ceil((before - start) / STRETCHES), SHORTEST_STRETCH)
-    const divisible = before - start > SHORTEST_STRETCH
+  private async lastMet(from: Checkpoint, start: number, before: number): Promise<Stop | undefined> {
+    this.traveller.restore(from)
+    this.traveller.travel(start)
+    const enough = before - start > SHORTEST_STRETCH ? MANY : Infinity
     let last: Stop | undefined
     let count = 0
-    let next = start + stretch
-    this.armed(() => {
-      while (this.position < before && !(divisible && count >= MANY)) {
-        const stop = Math.min(next, before)
-        const end = this.advance(stop)
-        if (this.accesses.length > 0 || end === 'breakpoint') count++
-        last = this.met(end, 'backwards') ?? last
-        if (this.position >= stop) {
-          if (stop < before) this.keepHere()
-          next = stop + stretch
-        } else if (end !== 'breakpoint' && end !== 'paused') break
-      }
-    })
-    if (!divisible || count < MANY) return last
+    let next = Math.min(nextMultiple(start), before)
+    while (this.position < before && count < enough) {
+      const found = this.armed(() => this.search(next, 'last'))
+      last = found.last ?? last
+      count += found.count
+      if (found.ended) break
+      if (await this.turn()) return undefined
+      if (this.position < next) continue
+      this.traveller.keepGrid()
+      next = Math.min(nextMultiple(next), before)
+    }
+    if (count < enough) return last
     // It is met again and again: what comes last is near the end, so only checkpoints are made from here on, and searched from the last.
     const searched = this.position
-    for (let stop = next; stop < before; stop += stretch) {
-      this.travel(stop)
-      this.keepHere()
+    const stretch = Math.max(Math.ceil((before - searched) / STRETCHES), SHORTEST_STRETCH)
+    for (let stop = searched + stretch; stop < before; stop += stretch) {
+      this.traveller.travel(stop)
+      this.traveller.keepHere()
     }
     for (let behind = before; behind > searched;) {
-      const nearest = this.nearest(behind - 1)
+      const nearest = this.traveller.nearest(behind - 1)
       const first = Math.max(nearest.position, searched)
-      const found = this.lastMet(nearest, first, behind)
-      if (found) return found
+      const found = await this.lastMet(nearest, first, behind)
+      if (found || this.interrupted) return found
       behind = first
     }
     return last
@@ -389,34 +363,18 @@ export class Timeline {
   private untouchedSince(before: number): number {
     const watches = [...this.watches.values()]
     if (this.breaks.size > 0 || watches.some(({ kind }) => kind !== 'write')) return before
-    this.cut(this.position)
+    this.traveller.cut(this.position)
     const ranges = watches.map(({ address, length }) => ({
       first: Number(address >> 12n),
       last: Number((address + BigInt(length) - 1n) >> 12n),
     }))
-    return this.writes.untouchedSince(before, ranges)
-  }
-
-  /** Runs to a position, past all points; leaves checkpoints on a long way. */
-  private travel(position: number): void {
-    if (position - this.position > LONG) this.install([])
-    for (let stop = nextMultiple(this.position); stop < position; stop += SPACING) {
-      this.run(stop)
-      this.keepGrid()
-    }
-    for (const distance of LEAVE_BEHIND) {
-      const stop = position - distance
-      if (stop - this.position < distance) continue
-      this.run(stop)
-      this.keepHere()
-    }
-    this.run(position)
+    return this.traveller.writes.untouchedSince(before, ranges)
   }
 
   /** Does something with breakpoints and watchpoints in force. */
   private armed<T>(action: () => T): T {
     const { cpu } = this.machine
-    this.install([...this.breaks.values()].map(({ address }) => address))
+    this.traveller.install([...this.breaks.values()].map(({ address }) => address))
     cpu.ignoreBreakpoints = false
     return this.watching(() => {
       try {
@@ -427,21 +385,13 @@ export class Timeline {
     })
   }
 
-  /** Makes these the breakpoints that the processor knows. */
-  private install(addresses: readonly bigint[]): void {
-    const { installed } = this
-    if (addresses.length === installed.length && addresses.every((address, i) => address === installed[i])) return
-    this.machine.cpu.setBreakpoints(addresses)
-    this.installed = addresses
-  }
-
   /** Does something with watchpoints in force. */
   private watching<T>(action: () => T): T {
     const { cpu } = this.machine
     if (this.watches.size > 0)
       cpu.setWatchpoints([...this.watches.values()], (access) => {
         this.accesses.push(access)
-        this.machine.pause()
+        this.traveller.halt()
       })
     try {
       return action()
@@ -451,103 +401,15 @@ export class Timeline {
     }
   }
 
-  private run(position: number): void {
-    this.advance(position)
-  }
-
-  /** Runs to a position, through everything that happens on the way; returns early at a point, or where the guest ends. */
-  private advance(position: number): RunEnd {
-    const { machine } = this
-    for (;;) {
-      const end = machine.run(position)
-      if (end === 'idle') machine.skipIdle()
-      else if (end === 'reset') machine.restart()
-      else if (end === 'paused') {
-        // A pause that the limit came before is seen by the next run, when nobody waits for it any more.
-        if (this.accesses.length > 0) return end
-      } else if (end !== 'interrupt' && end !== 'input') return end
-    }
-  }
-
+  /** Lets the host's event loop run now and then. Returns whether the search has been interrupted. */
   private async turn(): Promise<boolean> {
-    await yieldToHost()
+    if (hostMilliseconds() - this.lastTurn >= TURN) {
+      await yieldToHost()
+      this.lastTurn = hostMilliseconds()
+    }
     return this.interrupted
   }
-
-  /** Ends the stretch whose written pages are collected at the current position; the next begins at `position`. */
-  private cut(position: number): void {
-    const { mmu } = this.machine.cpu
-    if (mmu.writtenPages) this.writes.add(this.collecting, this.position, mmu.writtenPages)
-    mmu.writtenPages = new Set()
-    // What is in the fast TLB already would not be collected.
-    mmu.fast.flush(FastTable.WRITE)
-    this.collecting = position
-  }
-
-  private checkpoint(): Checkpoint {
-    this.cut(this.position)
-    return {
-      position: this.position,
-      machine: this.machine.checkpoint(),
-      memory: this.memory.capture(),
-      inputs: this.inputs.given,
-    }
-  }
-
-  private keepHere(): void {
-    this.checkpoints.keep(this.checkpoint(), this.memory.captured)
-  }
-
-  private keepGrid(): void {
-    if (this.position % SPACING === 0 && this.checkpoints.nearest(this.position).position < this.position)
-      this.keepHere()
-  }
-
-  /** The position of the last state known at or before a position. */
-  private nearestPosition(position: number): number {
-    const snapshot = this.snapshots.findLast((at) => at <= position) ?? 0
-    return Math.max(this.checkpoints.nearest(position).position, snapshot)
-  }
-
-  /** That state. A snapshot that is loaded for the first time passes through the machine. */
-  private nearest(position: number): Checkpoint {
-    const checkpoint = this.checkpoints.nearest(position)
-    const snapshot = this.snapshots.findLastIndex((at) => at <= position)
-    return snapshot >= 0 && this.snapshots[snapshot] > checkpoint.position ? this.snapshot(snapshot + 1) : checkpoint
-  }
-
-  /** A snapshot of the trace as a checkpoint. */
-  private snapshot(n: number): Checkpoint {
-    const { icount, state, inputs } = this.reader.snapshot(n)
-    let loaded = 0
-    const pages = this.reader.snapshotPages(n).map(({ page, id }): [number, Uint8Array] => {
-      let bytes = this.pageCache.get(id)?.deref()
-      if (!bytes) {
-        bytes = this.reader.page(id)
-        loaded += bytes.length
-        this.pageCache.set(id, new WeakRef(bytes))
-      }
-      return [page, bytes]
-    })
-    this.cut(icount)
-    const memory = this.memory.version(pages)
-    this.memory.restore(memory)
-    this.machine.loadState(icount, state)
-    const checkpoint = { position: icount, machine: this.machine.checkpoint(), memory, inputs }
-    this.checkpoints.keep(checkpoint, loaded)
-    return checkpoint
-  }
-
-  private restore({ position, machine, memory, inputs }: Checkpoint): void {
-    this.cut(position)
-    this.memory.restore(memory)
-    this.machine.restore(machine)
-    this.machine.passBreakpointAt = -1
-    this.inputs.resume(inputs)
-  }
 }
-
-const nextMultiple = (position: number): number => (Math.floor(position / SPACING) + 1) * SPACING
 
 /** Whether an access is one that a watchpoint watches for. */
 function concerns({ address, length, kind }: Watchpoint, access: WatchedAccess): boolean {

@@ -43,7 +43,7 @@ export function addDebug(program: Command, exit: (code: number) => void): void {
     const timeline = checkpointMemory === undefined ? {} : { checkpointMemory }
     if (gdb !== undefined && (file !== undefined || e.length > 0))
       throw new UsageError('--gdb and a script exclude each other: give commands to gdb instead')
-    if (gdb !== undefined) return exit(await serveGdb(path, gdb, timeline))
+    if (gdb !== undefined) return exit(await serveGdb(path, gdb, flags.engine, timeline))
     const script = file === undefined ? [] : scriptLines(file)
     const symbols = flags.symbols.map((name) => ({ name, bytes: readNamed(name) }))
     const reader = TraceReader.open(path)

@@ -63,7 +63,7 @@ export class PacketReader {
         this.expected = digit(byte) * 16
         this.state = State.SECOND
         return undefined
-      case State.SECOND:
+      default:
         this.expected += digit(byte)
         this.state = State.OUTSIDE
         if (this.tooLong) return { kind: 'overlong' }

@@ -7,11 +7,10 @@
  * and gdb itself steps over it to see the new value. So going forwards a hit is reported in front of the instruction, and
  * going backwards behind it.
  */
-import type { TraceReader } from '../../trace/reader.js'
 import type { Watchpoint } from '../../cpu/mmu/watchpoints.js'
 import type { Stop } from '../timeline/points.js'
 import type { Timeline } from '../timeline.js'
-import { Monitor } from './monitor.js'
+import type { Monitor } from './monitor.js'
 import { PACKET_SIZE, PacketReader, hexToText, packet, parseHex, textToHex, toHex } from './packets.js'
 import { CORE_REGISTERS, type TargetRegister, registerHex, targetRegisters, targetXml } from './target.js'
 
@@ -72,9 +71,9 @@ export class GdbSession {
   /** Where a watchpoint has been reported last without the access being passed, and in which direction. */
   private reported: { readonly position: number; readonly direction: 'forwards' | 'backwards' } | undefined
 
-  constructor(reader: TraceReader, timeline: Timeline, host: SessionHost) {
+  constructor(timeline: Timeline, monitor: Monitor, host: SessionHost) {
     this.timeline = timeline
-    this.monitor = new Monitor(reader, timeline)
+    this.monitor = monitor
     this.host = host
     this.registers = targetRegisters(timeline.machine.cpu)
     this.xml = targetXml(this.registers)
@@ -436,7 +435,7 @@ export class GdbSession {
         const address = access.address > watchpoint.address ? access.address : watchpoint.address
         return this.stopReply(SIGTRAP, `${WATCH_REASONS[watchpoint.kind]}:${address.toString(16)};`)
       }
-      case 'step':
+      default:
         return this.stopReply(SIGTRAP, '')
     }
   }

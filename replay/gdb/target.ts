@@ -9,7 +9,7 @@ export interface TargetRegister {
   readonly name: string
   readonly bits: 32 | 64
   /** Its value now; reading has no effect. */
-  read(): bigint
+  readonly read: () => bigint
 }
 
 /** PSTATE as in SPSR_ELx (Arm ARM DDI 0487, C5.2.19): name, first and last bit. */

@@ -13,6 +13,8 @@ export interface Checkpoint {
 
 /** What `--checkpoint-memory` is if nobody says, in bytes. */
 export const CHECKPOINT_MEMORY = 512 * 2 ** 20
+/** The most checkpoints, whatever their size. */
+const MOST = 4096
 /** Distances below this count as near: a checkpoint there is worth as much as one a step away. */
 const NEAR = 2 ** 16
 
@@ -58,10 +60,10 @@ export class Checkpoints {
     if (this.kept[index - 1].position === checkpoint.position) return
     this.kept.splice(index, 0, checkpoint)
     this.since += news + stateBytes(checkpoint)
-    if (this.bytes + this.since <= this.limit) return
+    if (this.bytes + this.since <= this.limit && this.kept.length <= MOST) return
     this.count()
     // What goes may be shared with what stays: some at a time, and count again.
-    while (this.bytes > this.limit * 0.9 && this.kept.length > 2) {
+    while ((this.bytes > this.limit * 0.9 || this.kept.length > MOST) && this.kept.length > 2) {
       this.thin(checkpoint.position, Math.ceil(this.kept.length / 8))
       this.count()
     }

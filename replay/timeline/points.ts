@@ -67,7 +67,7 @@ export function eventPlaces(reader: TraceReader, filter: EventFilter): EventPlac
         if (filter.intid === undefined || filter.intid === intid) after.push(icount)
       return { after, back: 0 }
     }
-    case 'uart':
+    default:
       return { after: uartMatches(reader, filter.pattern), back: 1 }
   }
 }
