@@ -87,7 +87,7 @@ export class Recorder {
         if (this.faults >= FAULT_LOOP) this.execution.machine.pause()
       },
     }
-    this.execution = new Execution(options.config, options.files, options.snapshotInterval, listener)
+    this.execution = new Execution(options.config, options.files, options.snapshots, listener)
     this.execution.door = this.door()
   }
 

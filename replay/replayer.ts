@@ -93,8 +93,8 @@ export class Replayer {
    */
   constructor(reader: TraceReader, options: ReplayOptions = {}) {
     this.reader = reader
-    const { config, files, snapshotInterval } = readDescription(reader)
-    this.execution = new Execution(config, files, snapshotInterval, {
+    const { config, files, snapshots } = readDescription(reader)
+    this.execution = new Execution(config, files, snapshots, {
       transmit: (icount, byte) => {
         this.events.add('uart', icount, byte)
         options.onTransmit?.(byte)

@@ -55,7 +55,7 @@ export function readMeta(path: string, database: SqlDatabase, end: number, finis
       throw damaged(`meta: final_digest is ${JSON.stringify(digest)}, not 64 hexadecimal digits`)
   }
   return {
-    format: FORMAT,
+    format: metaValue(path, database, 'format', 'integer'),
     kaal: metaValue(path, database, 'kaal', 'text'),
     uuid: metaValue(path, database, 'uuid', 'text'),
     machine: record,

@@ -1,4 +1,4 @@
--- The kaal trace file, format 1: one SQLite database, extension .kaal.
+-- The kaal trace file, format 2: one SQLite database, extension .kaal.
 --
 -- This file is the format's documentation and what the recorder runs to create a trace. `sqlite3 T.kaal .schema` prints it
 -- back from any trace, comments inside the tables included.
@@ -9,18 +9,22 @@
 --               never falls, so a position is found by bisection and no table carries an index of icounts.
 --   deflated    raw DEFLATE (RFC 1951): zlib.decompress(x, -15) in Python.
 --
+-- Format 1, of kaal 0.1 before its first release, had the same tables; its machines say nothing of snapshotPageInstructions, which is 0 there:
+-- snapshots whatever they cost, the first with all pages as loaded.
+--
 -- A recorder commits whole batches with all their rows. A trace whose recorder was killed is therefore a valid trace up to its
 -- last batch; meta.finished says 0 and there is no seal.
 
 PRAGMA page_size = 1024; -- small traces stay small, and pages of guest RAM deflated to a kilobyte or two waste little
 PRAGMA application_id = 0x6b61616c; -- 'kaal'
-PRAGMA user_version = 1; -- the format
+PRAGMA user_version = 2; -- the format
 
 -- What was recorded, by whom, and how it ended.
 --   format        integer  the format's number, equal to user_version
 --   kaal          text     version of kaal that recorded it
 --   uuid          text     identity of this recording
---   machine       blob     the machine's configuration, msgpack
+--   machine       blob     the machine's configuration, msgpack; snapshotInterval and snapshotPageInstructions say when snapshots
+--                          are due (replay/snapshot-policy.ts)
 --   finished      integer  0 while recording, or after the recorder was killed; 1 after a clean end
 -- and once finished:
 --   instructions  integer  instructions retired: the last position

@@ -3,8 +3,8 @@ import { existsSync, statSync } from 'node:fs'
 import { createInterface } from 'node:readline/promises'
 import type { Command } from 'commander'
 import { imageFiles, machineRecord } from '../../replay/description.js'
-import { SNAPSHOT_INTERVAL } from '../../replay/execution.js'
 import { type RecordResult, Recorder } from '../../replay/recorder.js'
+import { SNAPSHOT_POLICY } from '../../replay/snapshot-policy.js'
 import { TraceWriter } from '../../trace/writer.js'
 import { checkReadable, feedFrom, feedFromTerminal } from '../console.js'
 import { Exit, UsageError } from '../errors.js'
@@ -38,7 +38,7 @@ export function addRecord(program: Command, exit: (code: number) => void): void 
 async function record(kernel: string | undefined, options: RecordOptions): Promise<number> {
   const config = configOf(options)
   const files = filesOf(options, kernel)
-  const description = { config, files, snapshotInterval: SNAPSHOT_INTERVAL }
+  const description = { config, files, snapshots: SNAPSHOT_POLICY }
   const limit = limitOf(options.maxInstructions)
   if (options.input !== undefined && options.input !== '-') checkReadable(options.input)
   const path = options.output ?? `${files.kernel.name.replace(/\.(elf|bin|img)$/i, '')}.kaal`

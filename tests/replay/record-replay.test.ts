@@ -36,7 +36,7 @@ describe('a recording', () => {
   })
 
   it('has snapshots where its interval says, and replays with them', async () => {
-    const { path, result } = await record({ kernel: KAAL, snapshotInterval: 300_000 })
+    const { path, result } = await record({ kernel: KAAL, snapshots: { interval: 300_000, pageInstructions: 0 } })
     const reader = TraceReader.open(path)
     const positions = reader.snapshotPositions()
     reader.close()

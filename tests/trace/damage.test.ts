@@ -164,7 +164,7 @@ describe('what is no trace', () => {
 
   test('a newer format is refused with both numbers and its maker', () => {
     const path = altered("PRAGMA user_version = 7; UPDATE meta SET value = '9.1' WHERE key = 'kaal'")
-    expect(complaint(path)).toBe('made by kaal 9.1 with format 7; this kaal reads up to 1')
+    expect(complaint(path)).toBe('made by kaal 9.1 with format 7; this kaal reads up to 2')
     expect(() => TraceReader.open(path)).toThrow(expect.objectContaining({ kind: 'newer' }))
   })
 })
@@ -177,7 +177,7 @@ describe('rows that contradict each other are named', () => {
     [
       'a format that the header denies',
       'PRAGMA user_version = 0',
-      "meta: format is 1, but the header's user_version is 0",
+      "meta: format is 2, but the header's user_version is 0",
     ],
     [
       'finished without a seal',

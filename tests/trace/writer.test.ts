@@ -57,7 +57,7 @@ describe('a trace', () => {
     const path = fresh()
     writeSample(path)
     withReader(path, (reader) => {
-      expect(reader.meta).toMatchObject({ format: 1, kaal: '0.1.0', finished: true, instructions: 12_000 })
+      expect(reader.meta).toMatchObject({ format: 2, kaal: '0.1.0', finished: true, instructions: 12_000 })
       expect(reader.meta.finalDigest).toMatch(/^[0-9a-f]{64}$/)
       expect(reader.meta.machine).toEqual({ memory: 16, cpu: 'cortex-a53', append: 'console=ttyAMA0', seed: 1n })
       const images = [...reader.images()]

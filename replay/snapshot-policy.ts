@@ -1,0 +1,60 @@
+/**
+ * When snapshots are taken. The rule looks at the guest alone (instructions executed, pages written), so that a replay takes the same
+ * ones; it is part of a machine's description, since batches end where snapshots are.
+ */
+
+/** A rule. */
+export interface SnapshotPolicy {
+  /** Instructions between snapshots, once a run is that long; the first ones may come at 2^20 and each power of two up to here. */
+  readonly interval: number
+  /**
+   * Instructions that must have been executed since the last snapshot for each page written since; 0 takes snapshots whatever they cost, and
+   * lists the pages as loaded too, as kaal 0.1 did. Up to `interval / pageInstructions` pages are free.
+   */
+  readonly pageInstructions: number
+}
+
+/**
+ * The rule for new recordings. A page costs 10 to 60 µs (hash, compression, row), 2^21 instructions take a millisecond or more: snapshots
+ * cost some 2 to 3 % of a run at most, and a position is at most as many instructions behind one as that allows.
+ */
+export const SNAPSHOT_POLICY: SnapshotPolicy = { interval: 2 ** 28, pageInstructions: 2 ** 21 }
+
+const FIRST = 2 ** 20
+/** A snapshot that was too dear is looked at again after this part of the interval, or later. */
+const PATIENCE = 16
+
+/** Where a run stands between snapshots. */
+export class SnapshotSchedule {
+  /** The position at which to ask whether a snapshot is {@link due}. */
+  next: number
+  private readonly policy: SnapshotPolicy
+  /** The last snapshot. */
+  private last = 0
+
+  constructor(policy: SnapshotPolicy) {
+    this.policy = policy
+    this.next = Math.min(FIRST, policy.interval)
+  }
+
+  /**
+   * Whether a snapshot is to be taken at {@link next}. If not, `next` is later when this returns.
+   *
+   * @param pagesWritten how many pages of RAM have been written since the last snapshot; asked for only if it matters.
+   */
+  due(pagesWritten: () => number): boolean {
+    const { interval, pageInstructions } = this.policy
+    if (pageInstructions === 0) return true
+    const cost = pagesWritten() * pageInstructions
+    const earliest = cost <= interval ? this.next : this.last + cost
+    if (earliest <= this.next) return true
+    this.next = Math.max(earliest, this.next + Math.ceil(interval / PATIENCE))
+    return false
+  }
+
+  /** A snapshot has been taken at `position`: what follows depends on nothing before. */
+  taken(position: number): void {
+    this.last = position
+    this.next = position + Math.min(position, this.policy.interval)
+  }
+}
