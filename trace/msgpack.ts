@@ -1,5 +1,6 @@
 /** msgpack as every reader knows it: no extension types, 64-bit integers for bigints, and shape checks on the way back. */
-import { Packr, Unpackr } from 'msgpackr'
+// Not the package's main file, which loads a native part that costs more at start-up than it could gain here.
+import { Packr, Unpackr } from 'msgpackr/pack'
 import type { BlockImage } from '../cpu/state-block.js'
 import type { MachineRecord, PageRef, Portable, StateImage } from './rows.js'
 
