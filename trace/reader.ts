@@ -19,6 +19,7 @@ import {
   PAGE_BYTES,
 } from './rows.js'
 import { Row, bigRow } from './row.js'
+import { uartEvents } from './row-buffer.js'
 import { checkSeal, sameBytes } from './seal.js'
 
 export interface OpenOptions {
@@ -34,6 +35,8 @@ export interface Span {
 
 /** Tables in the order of events, of which rows are found by position. */
 export type EventTable = 'batches' | 'interrupts' | 'exceptions' | 'uart' | 'inputs' | 'snapshots'
+/** The same as they are stored. */
+type StoredTable = EventTable | 'uart_runs'
 
 /** Rows read at a time. */
 const WINDOW = 4096
@@ -159,11 +162,31 @@ export class TraceReader {
   }
 
   uart(span: Span = {}): IterableIterator<UartRow> {
+    if (this.meta.format > 1) return this.uartRuns(span)
     return this.events('uart', 'icount, direction, byte', span, (row) => ({
       icount: row.integer('icount'),
       direction: row.integer('direction', 0, 1) as 0 | 1,
       byte: row.integer('byte', 0, 255),
     }))
+  }
+
+  private *uartRuns({ from = 0, to = Infinity }: Span): IterableIterator<UartRow> {
+    // The run before the first that begins in the span may reach into it.
+    const first = this.explain(() => Math.max(1, this.firstFrom('uart_runs', from) - 1))
+    const runs = this.rows(
+      'uart_runs',
+      'icount, events',
+      () => first,
+      to,
+      (row) => row,
+    )
+    for (const row of runs) {
+      const events = row.try('events', () => [...uartEvents(row.integer('icount'), row.bytes('events'))])
+      for (const event of events) {
+        if (event.icount > to) return
+        if (event.icount >= from) yield event
+      }
+    }
   }
 
   inputs(span: Span = {}): IterableIterator<InputRow> {
@@ -247,7 +270,11 @@ export class TraceReader {
 
   /** Number of rows of a table. */
   count(table: EventTable | 'images' | 'pages'): number {
-    return this.explain(() => this.number(`SELECT count(*) FROM ${table}`))
+    const sql =
+      table === 'uart' && this.meta.format > 1
+        ? 'SELECT coalesce(sum(length(events)), 0) / 4 FROM uart_runs'
+        : `SELECT count(*) FROM ${table}`
+    return this.explain(() => this.number(sql))
   }
 
   /** What is wrong with the seal of a finished trace; undefined if nothing, or if it has none yet. Reads the whole file. */
@@ -269,7 +296,7 @@ export class TraceReader {
   }
 
   private *rows<T>(
-    table: EventTable,
+    table: StoredTable,
     columns: string,
     first: () => number,
     to: number,
@@ -295,7 +322,7 @@ export class TraceReader {
   }
 
   /** First row of `table` at `position` or later; one past the last if there is none. */
-  private firstFrom(table: EventTable, position: number): number {
+  private firstFrom(table: StoredTable, position: number): number {
     if (position <= 0) return 1
     return this.bisect((at) => this.icountOf(table, at) >= position, this.lastRow(table))
   }
@@ -304,11 +331,11 @@ export class TraceReader {
     return this.bisect((at) => this.icountOf(table, at) > position, this.lastRow(table))
   }
 
-  private icountOf(table: EventTable, rowid: number): number {
+  private icountOf(table: StoredTable, rowid: number): number {
     return this.number(`SELECT icount FROM ${table} WHERE rowid = ?`, rowid)
   }
 
-  private lastRow(table: EventTable): number {
+  private lastRow(table: StoredTable): number {
     return this.number(`SELECT coalesce(max(rowid), 0) FROM ${table}`)
   }
 

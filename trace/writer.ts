@@ -150,8 +150,9 @@ export class TraceWriter {
     this.follow(icount)
     this.rows++
     this.open++
-    // The buffer calls SQLite once per full buffer; only then can anything fail.
-    if (this.uarts.add(icount, direction, byte)) this.guard(() => this.uarts.flush())
+    // Only now and then is SQLite called; only then can anything fail.
+    if (this.uarts.full(icount)) this.guard(() => this.uarts.flush())
+    this.uarts.add(icount, direction, byte)
   }
 
   /** An interrupt taken. @param pcLo preferred return address, low 32 bits. @param el exception level it was taken from. */
