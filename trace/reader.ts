@@ -1,4 +1,5 @@
 /** Reads a trace: checks it before anything is believed, then hands out its rows. */
+import { BatchCursor, CURSOR_COLUMNS } from './batch-cursor.js'
 import { TraceError } from './errors.js'
 import { decodePages, decodeState } from './msgpack.js'
 import { type OpenedTrace, openTrace, readMeta } from './opening.js'
@@ -121,6 +122,12 @@ export class TraceReader {
   /** Batches that begin in the span. */
   batches(span: Span = {}): IterableIterator<BatchRow> {
     return this.events('batches', BATCH_COLUMNS, span, batchRow)
+  }
+
+  /** All batches once more, for a replay: quick, and with less said about a damaged row. */
+  batchCursor(): BatchCursor {
+    const sql = `SELECT ${CURSOR_COLUMNS} FROM batches WHERE n >= ? ORDER BY n LIMIT ${WINDOW}`
+    return new BatchCursor((from) => this.explain(() => this.query(sql).all([from])))
   }
 
   /** Batch `n`, from 1; undefined if there is none. */
