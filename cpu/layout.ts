@@ -17,12 +17,22 @@ export const Cell = {
   STOP: 0x114,
   /** i32: address of the fast TLBs of the current translation regime. */
   REGIME: 0x118,
-  /** i32: instructions left beyond the current one, once the run is to end behind it; 0 until then. */
-  KEPT: 0x11c,
+  /** i32: whether accesses are checked for alignment (SCTLR_ELx.A). Together with {@link Cell.REGIME} one i64: what translated code depends on. */
+  ALIGNMENT: 0x11c,
   /** i64s: the elements that a slow store is to write. */
   VALUE: 0x120,
   /** 16 bytes: where a slow load leaves what it read, and where the store after a slow store goes. */
   SCRATCH: 0x130,
+  /** i64, i64, i32: the flags while generated code runs, as an operation's operands and its `FlagKind`; PSTATE.NZCV is made from them when it ends. */
+  FLAG_A: 0x140,
+  FLAG_B: 0x148,
+  FLAG_KIND: 0x150,
+  /** i32: instructions left beyond the current one, once the run is to end behind it; 0 until then. */
+  KEPT: 0x154,
+  /** i32: set when translated code has ended in front of an instruction that the interpreter is to execute. */
+  STEP: 0x158,
+  /** i32: how often code must have been reached before the translator is asked; 0 for never. */
+  THRESHOLD: 0x15c,
 } as const
 
 /** Entries in each fast TLB; an entry is 16 bytes: i64 tag (page address), i32 addend or record address. */
@@ -50,10 +60,17 @@ export const RECORD_SIZE = 32
 export const RECORD_SHIFT = 3
 /** Instructions in a page; one more record behind them leads to the next page. */
 export const PAGE_INSTRUCTIONS = 1024
+/** Bytes of a decoded page's records, the last one included. */
+const RECORDS_SIZE = (PAGE_INSTRUCTIONS + 1) * RECORD_SIZE
+/** Where a decoded page has the numbers of the regions that begin at its instructions: a u16 for each, 0 for none. */
+export const REGION_NUMBERS = RECORDS_SIZE
 /** Bytes of a decoded page. */
-export const DECODED_PAGE_SIZE = (PAGE_INSTRUCTIONS + 1) * RECORD_SIZE
+export const DECODED_PAGE_SIZE = REGION_NUMBERS + 2 * PAGE_INSTRUCTIONS
+/** Counters of how often code was reached, by record address; several records share one. */
+export const HEAT = 0x30000
+export const HEAT_COUNTERS = 0x4000
 /** The pool of decoded pages fills the room up to RAM. */
-export const DECODED_POOL = 0x30000
+export const DECODED_POOL = HEAT + 4 * HEAT_COUNTERS
 export const DECODED_PAGES = Math.floor((RAM_BASE - DECODED_POOL) / DECODED_PAGE_SIZE)
 
 /** A record: u16 handler, u16 addresses of registers, i32 and i64 operands. */
@@ -61,8 +78,8 @@ export const Record = {
   HANDLER: 0,
   REGISTERS: 2,
   MAX_REGISTERS: 5,
-  /** u16: the handler of an instruction with a breakpoint. */
-  BEHIND_BREAKPOINT: 12,
+  /** u16: the handler of an instruction that has a breakpoint, or where a region begins. */
+  BEHIND: 12,
   /** u16: number of a rare instruction in the second function. */
   RARE: 14,
   OPERANDS: 16,

@@ -1,4 +1,4 @@
-/** A Cortex-A53: its state in machine memory, its MMU, and the interpreter that runs it. */
+/** A Cortex-A53: its state in machine memory, its MMU, and the engines that run it. */
 import type { Board } from './board.js'
 import {
   Daif,
@@ -11,7 +11,7 @@ import {
   selectStack,
 } from './exceptions.js'
 import { type Handler, HandlerTable } from './interpreter/handlers.js'
-import { SpecialHandler } from './interpreter/hot-function.js'
+import { BranchVariant, SpecialHandler } from './interpreter/hot-function.js'
 import { type GeneratedInterpreter, type InterpreterImports, generateInterpreter } from './interpreter/module.js'
 import { decode } from './isa/table.js'
 import { Cell, Record, regimeAddress } from './layout.js'
@@ -19,8 +19,11 @@ import { type MachineMemory, PAGE_SIZE, STATE_BASE } from './machine-memory.js'
 import { CodePages } from './mmu/code-pages.js'
 import { Mmu } from './mmu/mmu.js'
 import { FastTable } from './mmu/fast-tlb.js'
+import { type WatchedAccess, type Watchpoint, Watchpoints } from './mmu/watchpoints.js'
 import { CPU_STATE, type CpuState, registerAddress, stateWord } from './state.js'
 import { systemRegisters } from './sysregs/table.js'
+import { generateHub, type HubImports } from './translator/hub.js'
+import { type Engine, type InterpreterExports, Translator, type TranslatorStatistics } from './translator/translator.js'
 
 /** Something the guest did that this emulator does not model: it stops the machine rather than go on wrongly. */
 export class UnsupportedFeature extends Error {
@@ -63,6 +66,7 @@ const Halt = { NONE: 0, WFI: 1, OFF: 2 } as const
 /** The generated code is the same for every machine: built once, on first use, per kind. */
 const handlerTable = new HandlerTable()
 const generated = new Map<boolean, { code: GeneratedInterpreter; module: WebAssembly.Module }>()
+let hubModule: WebAssembly.Module | undefined
 
 function interpreterCode(alignmentChecks: boolean): { code: GeneratedInterpreter; module: WebAssembly.Module } {
   let found = generated.get(alignmentChecks)
@@ -94,6 +98,7 @@ export class Processor {
   excepted = false
   readonly events: ProcessorEvents
   private readonly codePages: CodePages
+  private readonly translator: Translator
   private readonly runs = new Map<boolean, Run>()
   private breakpoints: ReadonlySet<bigint> = new Set()
   /** Where in a page there are breakpoints, as indices of instructions. */
@@ -118,6 +123,7 @@ export class Processor {
     this.hasEl2 = hasEl2
     this.codePages = new CodePages(memory, SpecialHandler.PAGE_END)
     this.mmu = new Mmu(memory, board, this.codePages)
+    this.translator = new Translator(memory, this.mmu, this.codePages, (index) => this.breakpointIndices.has(index))
     this.reset()
   }
 
@@ -167,12 +173,34 @@ export class Processor {
     u32[STOP] = 0
     u32[Cell.BUDGET >>> 2] = budget
     u32[Cell.KEPT >>> 2] = 0
+    const { alignmentChecks } = this.mmu
+    u32[Cell.ALIGNMENT >>> 2] = alignmentChecks ? 1 : 0
+    this.translator.finish()
     if (u32[IL] !== 0) {
       // A PC that cannot be fetched from comes before the illegal state.
       if (this.fetch() === 0) takeSynchronous(this, ExceptionClass.ILLEGAL_STATE, 0)
       return budget - 1
     }
-    return this.interpreter(this.mmu.alignmentChecks)(budget)
+    return this.runner(alignmentChecks)(budget)
+  }
+
+  /**
+   * Chooses the engine that {@link run} uses; results are the same with each.
+   *
+   * @param threshold how often code must have been reached before it is translated (1 to 2^31-1); a sensible one if left out.
+   */
+  setEngine(engine: Engine, threshold?: number): void {
+    this.translator.setEngine(engine, threshold)
+  }
+
+  /** Forgets all translated code; what is still hot is translated again. */
+  flushTranslations(): void {
+    this.translator.flush()
+  }
+
+  /** What has been translated. */
+  get translations(): TranslatorStatistics {
+    return this.translator.statistics
   }
 
   /**
@@ -192,6 +220,17 @@ export class Processor {
     const { hit } = this
     this.hit = false
     return hit
+  }
+
+  /**
+   * Watches ranges of virtual addresses: {@link run} returns behind an instruction that reads or writes there. Before that, while the
+   * instruction executes, each such access is told to `onAccess`. An instruction that faults, or a store-exclusive that fails, tells
+   * nothing; fetches and table walks are not watched. Nothing that the guest or a digest can see depends on it.
+   *
+   * @throws {RangeError} naming a range that is empty or does not fit the address space.
+   */
+  setWatchpoints(watchpoints: readonly Watchpoint[], onAccess: (access: WatchedAccess) => void = () => {}): void {
+    this.mmu.watch(watchpoints.length > 0 ? new Watchpoints(watchpoints) : undefined, onAccess)
   }
 
   /** Instructions left of the current {@link run}'s budget, the one that is executing included. */
@@ -332,10 +371,12 @@ export class Processor {
     return this.u32[EL] === 2 || fpen === 3 || (fpen === 1 && this.u32[EL] === 1)
   }
 
-  private interpreter(alignmentChecks: boolean): Run {
+  /** The hub with the interpreter behind it. */
+  private runner(alignmentChecks: boolean): Run {
     let run = this.runs.get(alignmentChecks)
     if (!run) {
       const { code, module } = interpreterCode(alignmentChecks)
+      const hot = (record: number) => this.translator.request(record)
       const imports: InterpreterImports = {
         load: (lo, hi, bits) => this.mmu.load(lo, hi, bits),
         store: (lo, hi, bits) => this.mmu.store(lo, hi, bits),
@@ -347,9 +388,16 @@ export class Processor {
           takeUndefined(this)
         },
         breakpoint: (record) => (this.atBreakpoint(record) ? 1 : 0),
+        hot,
       }
-      const instance = new WebAssembly.Instance(module, { env: { memory: this.memory.wasm, ...imports } })
-      run = instance.exports['run'] as Run
+      const interpreter = new WebAssembly.Instance(module, { env: { memory: this.memory.wasm, ...imports } }).exports
+      this.translator.functions ??= interpreter as unknown as InterpreterExports
+      const hub: HubImports = { interpret: interpreter['run'], nzcv: interpreter['nzcv'], hot }
+      hubModule ??= new WebAssembly.Module(generateHub())
+      const { table } = this.translator
+      run = new WebAssembly.Instance(hubModule, { env: { memory: this.memory.wasm, table, ...hub } }).exports[
+        'run'
+      ] as Run
       this.runs.set(alignmentChecks, run)
     }
     return run
@@ -360,8 +408,7 @@ export class Processor {
     const { disarmed } = this
     if (disarmed === 0) return
     const { view } = this.memory
-    const same =
-      view.getUint16(disarmed + Record.HANDLER, true) === view.getUint16(disarmed + Record.BEHIND_BREAKPOINT, true)
+    const same = view.getUint16(disarmed + Record.HANDLER, true) === view.getUint16(disarmed + Record.BEHIND, true)
     if (same) view.setUint16(disarmed + Record.HANDLER, SpecialHandler.BREAKPOINT, true)
     this.disarmed = 0
   }
@@ -371,7 +418,7 @@ export class Processor {
     this.hit = !this.ignoreBreakpoints && this.remaining !== this.passing && this.breakpoints.has(this.state.pc)
     if (this.hit) return true
     const { view } = this.memory
-    view.setUint16(record + Record.HANDLER, view.getUint16(record + Record.BEHIND_BREAKPOINT, true), true)
+    view.setUint16(record + Record.HANDLER, view.getUint16(record + Record.BEHIND, true), true)
     this.disarmed = record
     return false
   }
@@ -389,9 +436,13 @@ export class Processor {
     const decoded = decode(this.mmu.fetchWord(page * PAGE_SIZE + index * 4))
     const { view } = this.memory
     const setHandler = (number: number): void => {
-      const watched = this.breakpointIndices.has(index)
-      view.setUint16(record + (watched ? Record.BEHIND_BREAKPOINT : Record.HANDLER), number, true)
-      if (watched) view.setUint16(record + Record.HANDLER, SpecialHandler.BREAKPOINT, true)
+      const special = this.breakpointIndices.has(index)
+        ? SpecialHandler.BREAKPOINT
+        : this.translator.beginsAt(record)
+          ? SpecialHandler.REGION
+          : undefined
+      if (special !== undefined) view.setUint16(record + Record.BEHIND, number, true)
+      view.setUint16(record + Record.HANDLER, special ?? number, true)
     }
     if (!decoded) {
       setHandler(SpecialHandler.UNDEFINED)
@@ -411,7 +462,7 @@ export class Processor {
     }
     const rare = code.rareNumberOf(handler)
     if (rare !== undefined) view.setUint16(record + Record.RARE, rare, true)
-    setHandler(code.numberOf(handler) + (staysInPage(handler, raw, index) ? 1 : 0))
+    setHandler(code.numberOf(handler) + branchVariant(handler, raw, index))
   }
 }
 
@@ -420,11 +471,13 @@ function addressOfRegister(number: number, sp: boolean, write: boolean): number 
   return sp ? registerAddress('sp') : write ? Cell.SINK : Cell.ZERO
 }
 
-/** Whether a branch by an immediate leads to another instruction of its page. */
-function staysInPage(handler: Handler, raw: Readonly<Record<string, number>>, index: number): boolean {
+/** Where a branch by an immediate leads; the far variant for all else. */
+function branchVariant(handler: Handler, raw: Readonly<Record<string, number>>, index: number): BranchVariant {
   const last = handler.statements.at(-1)
-  if (!handler.branches || last?.kind !== 'branch' || last.offset.source.kind !== 'operand') return false
+  if (!handler.branches || last?.kind !== 'branch' || last.offset.source.kind !== 'operand') return BranchVariant.FAR
   const offset = handler.operands[last.offset.source.slot].reader.read(raw)
-  const target = index * 4 + (typeof offset === 'number' ? offset : 0)
-  return target >= 0 && target < PAGE_SIZE
+  if (typeof offset !== 'number') return BranchVariant.FAR
+  const target = index * 4 + offset
+  if (target < 0 || target >= PAGE_SIZE) return BranchVariant.FAR
+  return offset <= 0 || last.type === 'call' ? BranchVariant.COUNTED : BranchVariant.NEAR
 }

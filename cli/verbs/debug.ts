@@ -3,15 +3,18 @@ import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { text as readAll } from 'node:stream/consumers'
 import type { Command } from 'commander'
+import type { Engine } from '../../cpu/translator/translator.js'
 import { Debugger } from '../../replay/debugger/debugger.js'
 import { DebuggerError } from '../../replay/debugger/error.js'
 import { TraceReader } from '../../trace/reader.js'
+import { engineOption } from '../engine.js'
 import { Exit, UsageError } from '../errors.js'
 import { print, say } from '../output.js'
 
 interface Flags {
   readonly x?: string
   readonly e: readonly string[]
+  readonly engine: Engine
 }
 
 /** Adds the verb. */
@@ -21,11 +24,13 @@ export function addDebug(program: Command, exit: (code: number) => void): void {
     .description('look around in a trace, forwards and backwards; help explains the commands')
     .option('-x <file>', 'carry out the commands in a file, and leave')
     .option('-e <command>', 'carry out a command, and leave; may be given again', collect, [])
-  command.action(async (path: string, { x, e }: Flags) => {
+    .addOption(engineOption())
+  command.action(async (path: string, { x, e, engine }: Flags) => {
     const script = x === undefined ? [] : scriptLines(x)
     const reader = TraceReader.open(path)
     try {
       const debug = new Debugger(reader)
+      debug.timeline.machine.cpu.setEngine(engine)
       if (x === undefined && e.length === 0) {
         if (process.stdin.isTTY) return exit(await converse(debug))
         const lines = linesOf(await readAll(process.stdin), (n) => `standard input, line ${n}`)

@@ -2,11 +2,13 @@
 import { existsSync, statSync } from 'node:fs'
 import { createInterface } from 'node:readline/promises'
 import type { Command } from 'commander'
+import type { Engine } from '../../cpu/translator/translator.js'
 import { imageFiles, machineRecord } from '../../replay/description.js'
 import { type RecordResult, Recorder } from '../../replay/recorder.js'
 import { SNAPSHOT_POLICY } from '../../replay/snapshot-policy.js'
 import { TraceWriter } from '../../trace/writer.js'
 import { checkReadable, feedFrom, feedFromTerminal } from '../console.js'
+import { engineOption } from '../engine.js'
 import { Exit, UsageError } from '../errors.js'
 import { type MachineOptions, addMachineOptions, configOf, filesOf } from '../options.js'
 import { GuestOutput, Progress, say } from '../output.js'
@@ -18,6 +20,7 @@ interface RecordOptions extends MachineOptions {
   readonly force?: boolean
   readonly input?: string
   readonly maxInstructions?: string
+  readonly engine: Engine
 }
 
 /** Adds the verb. */
@@ -30,6 +33,7 @@ export function addRecord(program: Command, exit: (code: number) => void): void 
     .option('--force', 'replace a trace that exists')
     .option('--input <file>', "bytes for the guest's UART; - for standard input")
     .option('--max-instructions <n>', 'stop after so many instructions')
+    .addOption(engineOption())
   addMachineOptions(verb).action(async (kernel: string | undefined, options: RecordOptions) =>
     exit(await record(kernel, options)),
   )
@@ -48,6 +52,7 @@ async function record(kernel: string | undefined, options: RecordOptions): Promi
   const writer = (): TraceWriter =>
     TraceWriter.create(path, { kaal: VERSION, machine: machineRecord(description), images: imageFiles(files), force })
   const recorder = new Recorder({ ...description, writer, onTransmit: output.put })
+  recorder.execution.machine.cpu.setEngine(options.engine)
   for (const warning of recorder.execution.machine.boot.warnings) say(warning)
   force = await mayReplace(path, options.force === true)
 

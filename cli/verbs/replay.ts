@@ -1,10 +1,19 @@
 /** `kaal replay`: repeats a trace bit for bit. */
 import type { Command } from 'commander'
+import type { Engine } from '../../cpu/translator/translator.js'
 import { Replayer } from '../../replay/replayer.js'
 import { TraceReader } from '../../trace/reader.js'
+import { engineOption } from '../engine.js'
 import { Exit, UsageError } from '../errors.js'
 import { GuestOutput, Progress, json, print, say } from '../output.js'
 import { formatPosition, parsePosition } from '../positions.js'
+
+interface ReplayOptions {
+  readonly to?: string
+  readonly quiet?: boolean
+  readonly json?: boolean
+  readonly engine: Engine
+}
 
 /** Adds the verb. */
 export function addReplay(program: Command, exit: (code: number) => void): void {
@@ -15,12 +24,11 @@ export function addReplay(program: Command, exit: (code: number) => void): void 
     .option('--to <position>', 'stop at the end of the batch that holds this position')
     .option('--quiet', "do not show the guest's output")
     .option('--json', 'the outcome as JSON, without the guest output')
-    .action(async (path: string, options: { to?: string; quiet?: boolean; json?: boolean }) =>
-      exit(await replay(path, options)),
-    )
+    .addOption(engineOption())
+    .action(async (path: string, options: ReplayOptions) => exit(await replay(path, options)))
 }
 
-async function replay(path: string, options: { to?: string; quiet?: boolean; json?: boolean }): Promise<number> {
+async function replay(path: string, options: ReplayOptions): Promise<number> {
   const reader = TraceReader.open(path)
   const output = new GuestOutput()
   const progress = new Progress()
@@ -32,6 +40,7 @@ async function replay(path: string, options: { to?: string; quiet?: boolean; jso
     }
     const quiet = options.quiet === true || options.json === true
     const replayer = new Replayer(reader, quiet ? {} : { onTransmit: output.put })
+    replayer.execution.machine.cpu.setEngine(options.engine)
     const total = formatPosition(reader.meta.instructions)
     const result = await replayer.run({
       to,

@@ -150,7 +150,8 @@ function shapeOf(statements: readonly Statement[], slots: readonly RegisterSlot[
     if (known !== undefined) return `#${known}`
     numbers.set(part, numbers.size)
     const { kind, name, sp, value } = part as { kind?: string; name?: string; sp?: boolean; value?: unknown }
-    const entries = Object.entries(part).map(([key, child]) => [key, write(child)])
+    // What a branch is for makes no difference to how it is done.
+    const entries = Object.entries(part).flatMap(([key, child]) => (key === 'type' ? [] : [[key, write(child)]]))
     if (kind === 'register' && name !== undefined)
       entries.push(['name', slotOf(name, sp === true, value !== undefined)])
     return entries

@@ -1,20 +1,43 @@
 /** The interpreter's main loop: budget, code TLB, dispatch, and the handlers of all common instructions. */
-import { FlagKind, type Statement } from '../ir/semantics.js'
+import type { Statement } from '../ir/semantics.js'
 import type { Value } from '../ir/value.js'
-import { conditionMask } from '../isa/pseudocode.js'
-import { CODE_TLB, Cell, RECORD_SHIFT, RECORD_SIZE, Record } from '../layout.js'
+import { FlagKind, conditionMask } from '../ir/flags.js'
+import { CODE_TLB, Cell, HEAT, HEAT_COUNTERS, RECORD_SHIFT, RECORD_SIZE, Record } from '../layout.js'
 import { STATE_BASE } from '../machine-memory.js'
 import { CPU_STATE, registerAddress } from '../state.js'
 import { FunctionBuilder, I32, I64, Label, mem, op } from '../wasm/assembler.js'
-import type { Expressions } from './expressions.js'
+import type { Expressions } from '../emitter/expressions.js'
 import { type Context, HandlerFunction } from './handler-function.js'
 import type { Handler } from './handlers.js'
 import { RareOutcome } from './rare-function.js'
 
 /** Handler numbers with a meaning of their own; those of the table follow. */
-export const SpecialHandler = { DECODE: 0, PAGE_END: 1, UNDEFINED: 2, RARE: 3, BREAKPOINT: 4, FIRST: 5 } as const
+export const SpecialHandler = {
+  DECODE: 0,
+  PAGE_END: 1,
+  UNDEFINED: 2,
+  RARE: 3,
+  BREAKPOINT: 4,
+  REGION: 5,
+  FIRST: 6,
+} as const
+
+/** What is added to the number of a handler that branches by an immediate. */
+export const BranchVariant = {
+  /** To another page, or not known where to. */
+  FAR: 0,
+  /** Within the page. */
+  NEAR: 1,
+  /** The same, and counts how often its target is reached: back to the head of a loop, or into a function. */
+  COUNTED: 2,
+} as const
+/** One of {@link BranchVariant}. */
+export type BranchVariant = (typeof BranchVariant)[keyof typeof BranchVariant]
+const BRANCH_VARIANTS = Object.values(BranchVariant)
 
 const PC = registerAddress('pc')
+/** Log2 of the bytes of a record. */
+const RECORD_SIZE_SHIFT = Math.log2(RECORD_SIZE)
 const NZCV = STATE_BASE + CPU_STATE.offsetOf('nzcv')
 
 /** Comparisons that decide a condition for flags of a subtraction, by condition code; undefined where NZCV must be computed. */
@@ -23,11 +46,15 @@ const DIRECT: readonly (number | undefined)[] = [
   op.i64.gt_u, op.i64.le_u, op.i64.ge_s, op.i64.lt_s, op.i64.gt_s, op.i64.le_s,
 ] // prettier-ignore
 
-/** Builds `run(budget)`: executes that many instructions, or fewer if something stops it; returns how many are left. */
+/**
+ * Builds `run(budget, pass)`: executes that many instructions, or fewer if something stops it or a region begins; returns how many are left.
+ * With `pass`, the first region that it comes to is interpreted instead.
+ */
 export class HotFunction extends HandlerFunction {
-  /** Handler numbers; a handler that branches has a near variant with the next number. */
+  /** Handler numbers; a handler that branches has one for each {@link BranchVariant}. */
   readonly numbers = new Map<Handler, number>()
   private readonly budget = 0
+  private readonly pass = 1
   protected readonly record: number
   private readonly delta: number
   private readonly pc: number
@@ -39,10 +66,15 @@ export class HotFunction extends HandlerFunction {
   /** One handler for each shape, in the order of their numbers. */
   private readonly handlers: readonly Handler[]
   private readonly rareFunction: number
-  private near = false
+  private variant: BranchVariant = BranchVariant.FAR
+  private readonly counter: number
+  private readonly count: number
+  /** The record of a region that is interpreted this time; its own handler stands in it meanwhile. */
+  private readonly passed: number
   private readonly labels = {
     reload: new Label(),
     lookup: new Label(),
+    count: new Label(),
     dispatch: new Label(),
     stop: new Label(),
     stopAtPc: new Label(),
@@ -52,7 +84,7 @@ export class HotFunction extends HandlerFunction {
   }
 
   constructor(context: Context, handlers: readonly Handler[], rareFunction: number) {
-    super(context, new FunctionBuilder([I32], [I32]))
+    super(context, new FunctionBuilder([I32, I32], [I32]))
     const { f } = this
     this.record = f.local(I32)
     this.delta = f.local(I64)
@@ -62,6 +94,9 @@ export class HotFunction extends HandlerFunction {
     this.flagB = f.local(I64)
     this.flagKind = f.local(I32)
     this.codeEntry = f.local(I32)
+    this.counter = f.local(I32)
+    this.count = f.local(I32)
+    this.passed = f.local(I32)
     const distinct: Handler[] = []
     const byShape = new Map<string, number>()
     let next: number = SpecialHandler.FIRST
@@ -69,7 +104,7 @@ export class HotFunction extends HandlerFunction {
       let number = byShape.get(handler.shape)
       if (number === undefined) {
         number = next
-        next += handler.branches ? 2 : 1
+        next += handler.branches ? BRANCH_VARIANTS.length : 1
         byShape.set(handler.shape, number)
         distinct.push(handler)
       }
@@ -81,12 +116,16 @@ export class HotFunction extends HandlerFunction {
 
   build(): FunctionBuilder {
     const { f, labels } = this
+    f.i32(0).memory(mem.i64_load, Cell.FLAG_A).set(this.flagA)
+    f.i32(0).memory(mem.i64_load, Cell.FLAG_B).set(this.flagB)
+    f.i32(0).memory(mem.i32_load, Cell.FLAG_KIND).set(this.flagKind)
     f.loop(labels.reload)
-    f.i32(0).memory(mem.i64_load32_u, NZCV).set(this.flagA).i32(FlagKind.NZCV).set(this.flagKind)
     f.i32(0).memory(mem.i32_load, Cell.REGIME).set(this.regime)
     f.i32(0).memory(mem.i64_load, PC).set(this.pc)
     f.loop(labels.lookup)
     this.lookUpCode()
+    f.loop(labels.count)
+    this.countReached()
     f.loop(labels.dispatch)
     f.block(labels.taken).block(labels.stopAtPc).block(labels.stop).block(labels.undefined).block(labels.fault)
     this.dispatch()
@@ -100,17 +139,10 @@ export class HotFunction extends HandlerFunction {
     f.set(this.pc).end()
     // Out of budget, or stopped.
     f.i32(0).get(this.pc).memory(mem.i64_store, PC)
-    this.spillFlags()
-    this.pushRemaining()
-    f.return()
+    this.leave()
     f.end()
-    // Behind an instruction that has set the PC in memory.
-    f.get(this.budget).i32(1).op(op.i32.sub).tee(this.budget).op(op.i32.eqz)
-    f.i32(0).memory(mem.i32_load, Cell.STOP).op(op.i32.or).if()
-    this.pushRemaining()
-    f.return().end()
-    f.br(labels.reload)
-    f.end().end().end()
+    this.behindException()
+    f.end().end().end().end()
     return f.op(op.unreachable)
   }
 
@@ -129,11 +161,8 @@ export class HotFunction extends HandlerFunction {
     this.storeRemaining()
     this.spillFlags()
     f.call(this.context.shared.fetch).if()
-    f.get(this.budget).i32(1).op(op.i32.sub).tee(this.budget).op(op.i32.eqz)
-    f.i32(0).memory(mem.i32_load, Cell.STOP).op(op.i32.or).if()
-    this.pushRemaining()
-    f.return().end()
-    f.br(labels.reload).end()
+    this.behindException()
+    f.end()
     f.i32(0).memory(mem.i64_load, PC).set(this.pc).br(labels.lookup).end()
     f.get(this.codeEntry).memory(mem.i32_load, CODE_TLB + 8)
     f.get(this.pc)
@@ -144,6 +173,54 @@ export class HotFunction extends HandlerFunction {
       .op(op.i32.shl, op.i32.add)
       .set(this.record)
     f.get(this.pc).get(this.record).i32(RECORD_SHIFT).op(op.i32.shr_u, op.i64.extend_i32_u, op.i64.sub).set(this.delta)
+  }
+
+  /** Behind an instruction that has set PC and flags in memory. */
+  private behindException(): void {
+    const { f, labels } = this
+    f.i32(0).memory(mem.i64_load32_u, NZCV).set(this.flagA).i32(FlagKind.NZCV).set(this.flagKind)
+    f.get(this.budget).i32(1).op(op.i32.sub).tee(this.budget).op(op.i32.eqz)
+    f.i32(0).memory(mem.i32_load, Cell.STOP).op(op.i32.or).if()
+    this.leave()
+    f.end()
+    f.br(labels.reload)
+  }
+
+  /** Returns; the PC stands in memory. */
+  private leave(): void {
+    const { f } = this
+    f.get(this.passed).if()
+    this.restorePassed()
+    f.end()
+    f.i32(0).get(this.flagA).memory(mem.i64_store, Cell.FLAG_A)
+    f.i32(0).get(this.flagB).memory(mem.i64_store, Cell.FLAG_B)
+    f.i32(0).get(this.flagKind).memory(mem.i32_store, Cell.FLAG_KIND)
+    this.pushRemaining()
+    f.return()
+  }
+
+  /** Marks the begin of the region that was interpreted again, unless it has been lost since. */
+  private restorePassed(): void {
+    const { f } = this
+    f.get(this.passed).memory(mem.i32_load16_u, Record.HANDLER).tee(this.count)
+    f.i32(0).get(this.count).get(this.passed).memory(mem.i32_load16_u, Record.BEHIND).op(op.i32.eq, op.select)
+    f.if().get(this.passed).i32(SpecialHandler.REGION).memory(mem.i32_store16, Record.HANDLER).end()
+  }
+
+  /** Counts that the record has been reached, and tells when it has been often. */
+  private countReached(): void {
+    const { f } = this
+    f.get(this.record)
+      .i32(RECORD_SIZE_SHIFT - 2)
+      .op(op.i32.shr_u)
+      .i32((HEAT_COUNTERS - 1) << 2)
+      .op(op.i32.and)
+      .tee(this.counter)
+    f.get(this.counter).memory(mem.i32_load, HEAT).i32(1).op(op.i32.add).tee(this.count)
+    f.memory(mem.i32_store, HEAT)
+    f.get(this.count).i32(0).memory(mem.i32_load, Cell.THRESHOLD).op(op.i32.eq).expect(false).if()
+    this.storePc()
+    f.get(this.record).call(this.context.shared.hot).end()
   }
 
   private dispatch(): void {
@@ -158,10 +235,16 @@ export class HotFunction extends HandlerFunction {
     special[SpecialHandler.UNDEFINED] = () => f.br(labels.undefined)
     special[SpecialHandler.RARE] = () => this.cold(() => this.callRare())
     special[SpecialHandler.BREAKPOINT] = () => this.cold(() => this.breakpoint())
+    special[SpecialHandler.REGION] = () => {
+      f.get(this.pass).op(op.i32.eqz).brIf(labels.stop).i32(0).set(this.pass)
+      f.get(this.record).tee(this.passed)
+      f.get(this.record).memory(mem.i32_load16_u, Record.BEHIND).memory(mem.i32_store16, Record.HANDLER)
+      f.br(labels.dispatch)
+    }
     const bodies = [...special]
     for (const handler of this.handlers) {
-      bodies.push(() => this.common(handler, false))
-      if (handler.branches) bodies.push(() => this.common(handler, true))
+      for (const variant of handler.branches ? BRANCH_VARIANTS : [BranchVariant.FAR])
+        bodies.push(() => this.common(handler, variant))
     }
     const entries = bodies.map(() => new Label())
     for (const entry of entries.toReversed()) f.block(entry)
@@ -172,10 +255,10 @@ export class HotFunction extends HandlerFunction {
     }
   }
 
-  private common(handler: Handler, near: boolean): void {
-    this.near = near
+  private common(handler: Handler, variant: BranchVariant): void {
+    this.variant = variant
     const open = this.body(handler)
-    if (open && !near) this.next()
+    if (open && variant === BranchVariant.FAR) this.next()
   }
 
   /**
@@ -290,7 +373,7 @@ export class HotFunction extends HandlerFunction {
         f.set(this.pc)
         return this.spend(labels.lookup, labels.stopAtPc)
       case 'branch':
-        if (this.near) return this.branchNear(statement.offset, statement.condition, e)
+        if (this.variant !== BranchVariant.FAR) return this.branchNear(statement.offset, statement.condition, e)
         if (statement.condition) {
           e.push(statement.condition)
           f.if()
@@ -320,7 +403,7 @@ export class HotFunction extends HandlerFunction {
       f.op(op.select)
     }
     f.op(op.i32.add).set(this.record)
-    this.spend(this.labels.dispatch, this.labels.stop)
+    this.spend(this.variant === BranchVariant.COUNTED ? this.labels.count : this.labels.dispatch, this.labels.stop)
     // What follows in the function cannot be reached, whatever the condition.
   }
 

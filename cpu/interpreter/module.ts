@@ -6,7 +6,8 @@
  * locals as an operation and its operands. Rare instructions live in a second function, so that the hot one stays small enough
  * for the host's optimising compiler and its branch predictor.
  */
-import { FlagKind, type SystemOperation } from '../ir/semantics.js'
+import { FlagKind } from '../ir/flags.js'
+import type { SystemOperation } from '../ir/semantics.js'
 import { Cell } from '../layout.js'
 import { registerAddress } from '../state.js'
 import { FunctionBuilder, I32, I64, ModuleBuilder, mem, op } from '../wasm/assembler.js'
@@ -34,6 +35,8 @@ export interface InterpreterImports {
   undefined(): void
   /** Whether to stop in front of the instruction at the PC: 1; or 0 with its own handler in the record and the run ending behind it. */
   breakpoint(record: number): number
+  /** Code has been reached often enough to be worth translating; the PC is at it. */
+  hot(record: number): void
 }
 
 const PC = registerAddress('pc')
@@ -43,7 +46,7 @@ export interface GeneratedInterpreter {
   readonly bytes: Uint8Array<ArrayBuffer>
   /** System operations by the index that `system` is called with. */
   readonly operations: readonly SystemOperation[]
-  /** Handler number of a handler; for a branch, that of its far variant, the near one being one more. */
+  /** Handler number of a handler; for a branch, that of its far variant, to which a `BranchVariant` may be added. */
   numberOf(handler: Handler): number
   /** For a rare handler, its number in the second function; undefined for the others. */
   rareNumberOf(handler: Handler): number | undefined
@@ -65,14 +68,15 @@ export function generateInterpreter(table: HandlerTable, alignmentChecks: boolea
     abort: module.importFunction('abort', []),
     undefined: module.importFunction('undefined', []),
     breakpoint: module.importFunction('breakpoint', [I32], [I32]),
+    hot: module.importFunction('hot', [I32]),
   }
   const shared: SharedFunctions = {
     ...imports,
-    nzcv: module.add(nzcvFunction()),
+    nzcv: module.add(nzcvFunction(), 'nzcv'),
     slowLoad: module.add(slowAccessFunction(imports.load)),
     slowStore: module.add(slowAccessFunction(imports.store)),
-    crc32: addCrc32(module, 0xedb88320),
-    crc32c: addCrc32(module, 0x82f63b78),
+    crc32: addCrc32(module, 0xedb88320, 'crc32'),
+    crc32c: addCrc32(module, 0x82f63b78, 'crc32c'),
   }
   const operations: SystemOperation[] = []
   const context: Context = { shared, operations, alignmentChecks }

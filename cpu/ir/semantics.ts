@@ -9,21 +9,8 @@ import type { Processor } from '../processor.js'
 import type { RegisterOperand } from '../isa/pattern.js'
 import type { MemoryOp } from '../wasm/assembler.js'
 import { mem } from '../wasm/assembler.js'
+import { CONDITION_MASKS, FlagKind, type Flags, nzcvOf, operandsWithFlags } from './flags.js'
 import { type Intrinsic, Value, type Width } from './value.js'
-
-/**
- * How a flag state is kept: an operation and its operands, from which NZCV is computed when something asks. 32-bit operands are
- * kept sign-extended, which preserves every comparison.
- */
-export const FlagKind = { SUB64: 0, SUB32: 1, LOGIC: 2, ADD64: 3, ADD32: 4, NZCV: 5 } as const
-export type FlagKind = (typeof FlagKind)[keyof typeof FlagKind]
-
-/** A flag state: the NZCV of `a - b`, `a + b`, of the result `a` (LOGIC, with b = 0), or the four bits in `a` (NZCV). All i64. */
-export interface Flags {
-  readonly kind: FlagKind
-  readonly a: Value
-  readonly b: Value
-}
 
 /** Bytes in one memory element. */
 export type ElementSize = 1 | 2 | 4 | 8
@@ -47,6 +34,9 @@ export interface Access {
  */
 export type SystemOperation = (cpu: Processor, a: number, b: number) => boolean
 
+/** What a branch is for, where the encoding tells (Arm ARM `BranchType`): a call leaves the address behind it in X30. */
+export type BranchType = 'jump' | 'call' | 'return'
+
 /** One effect of an instruction. */
 export type Statement =
   | { readonly kind: 'register'; readonly name: string; readonly sp: boolean; readonly value: Value }
@@ -68,8 +58,13 @@ export type Statement =
     }
   | { readonly kind: 'undefinedIf'; readonly condition: Value }
   /** To PC + `offset` (an i32), if `condition` is absent or holds. */
-  | { readonly kind: 'branch'; readonly offset: Value; readonly condition: Value | undefined }
-  | { readonly kind: 'jump'; readonly target: Value }
+  | {
+      readonly kind: 'branch'
+      readonly offset: Value
+      readonly condition: Value | undefined
+      readonly type: BranchType
+    }
+  | { readonly kind: 'jump'; readonly target: Value; readonly type: BranchType }
   | { readonly kind: 'system'; readonly operation: SystemOperation; readonly a: Value; readonly b: Value }
 
 /** How a 32-bit or 64-bit operand is found in a concrete word. */
@@ -168,6 +163,24 @@ export class Semantics<Raw> {
     this.setFlags({ kind: FlagKind.NZCV, a: nzcv.zeroExtend(), b: Value.constant('i64', 0) })
   }
 
+  /** Sets NZCV from `flags` if the i32 `condition` is not zero, else from four bits. */
+  setFlagsIf(condition: Value, flags: Flags, nzcv: Value): void {
+    const known = nzcv.small
+    if (known === undefined) {
+      this.if(
+        condition,
+        () => this.setFlags(flags),
+        () => this.setNZCV(nzcv),
+      )
+      return
+    }
+    // Where some operands of the same operation have these very flags, the choice is one of operands.
+    const operands = operandsWithFlags(flags.kind, known)
+    if (operands)
+      this.setFlags({ kind: flags.kind, a: flags.a.when(condition, operands[0]), b: flags.b.when(condition, operands[1]) }) // prettier-ignore
+    else this.setNZCV(nzcvOf(flags).when(condition, nzcv))
+  }
+
   /** NZCV as four bits, N in bit 3. */
   get NZCV(): Value {
     return new Value('i32', { kind: 'nzcv' })
@@ -180,6 +193,8 @@ export class Semantics<Raw> {
 
   /** The same for a condition that is an operand, given as `conditionMask` of it. */
   ConditionHoldsIn(mask: Value): Value {
+    const cond = mask.small === undefined ? -1 : CONDITION_MASKS.indexOf(mask.small)
+    if (cond >= 0) return this.ConditionHolds(cond)
     return mask.lsr(this.NZCV).and(1)
   }
 
@@ -254,13 +269,13 @@ export class Semantics<Raw> {
   }
 
   /** Branches by `offset` bytes from this instruction, always or if `condition` holds. Nothing may follow. */
-  branch(offset: Value, condition?: Value): void {
-    this.current.push({ kind: 'branch', offset, condition })
+  branch(offset: Value, condition?: Value, type: BranchType = 'jump'): void {
+    this.current.push({ kind: 'branch', offset, condition, type })
   }
 
   /** Branches to an address (Arm ARM `BranchTo`). Nothing may follow. */
-  jump(target: Value): void {
-    this.current.push({ kind: 'jump', target })
+  jump(target: Value, type: BranchType): void {
+    this.current.push({ kind: 'jump', target, type })
   }
 
   /** This combination of modes is unallocated. */

@@ -209,3 +209,21 @@ function fold(name: BinaryOp, left: Value, right: Value): Value | undefined {
   }
   return undefined
 }
+
+/** The values that a value is computed from. */
+export function partsOf({ source }: Value): readonly Value[] {
+  switch (source.kind) {
+    case 'unary':
+      return [source.argument]
+    case 'binary':
+      return [source.left, source.right]
+    case 'select':
+      return [source.yes, source.no, source.condition]
+    case 'indirect':
+      return [source.address]
+    case 'intrinsic':
+      return source.args
+    default:
+      return []
+  }
+}

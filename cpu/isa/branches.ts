@@ -20,7 +20,11 @@ const UNCONDITIONAL = insn('op:1 00101 imm26:26', 'B/BL', {
   asm: (raw, at) => text(raw.op ? 'bl' : 'b', at.label(SignExtend(raw.imm26, 26) * 4)),
   exec(c, f) {
     if (f.op) c.setX(LINK, c.PC.add(4))
-    c.branch(c.operand('i32', (raw) => SignExtend(raw.imm26, 26) * 4))
+    c.branch(
+      c.operand('i32', (raw) => SignExtend(raw.imm26, 26) * 4),
+      undefined,
+      f.op ? 'call' : 'jump',
+    )
   },
 })
 
@@ -57,7 +61,7 @@ const REGISTER = insn('1101011 0 0 opc:2 11111 000000 Rn:5 00000', 'BR/BLR/RET',
   exec(c, f) {
     if (f.opc === 3) return c.UNDEFINED()
     if (f.opc === 1) c.setX(LINK, c.PC.add(4))
-    return c.jump(c.X(f.Rn))
+    return c.jump(c.X(f.Rn), (['jump', 'call', 'return'] as const)[f.opc])
   },
 })
 

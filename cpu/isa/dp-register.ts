@@ -4,7 +4,8 @@ import { Value } from '../ir/value.js'
 import { X, XSP, condition, extended, hex, shift, text } from './assembly.js'
 import { insn } from './instruction.js'
 import type { RegisterOperand } from './pattern.js'
-import { Add, AddWithCarry, conditionMask, Extend, LogicalFlags, Shift, Subtract } from './pseudocode.js'
+import { conditionMask } from '../ir/flags.js'
+import { Add, AddWithCarry, Extend, LogicalFlags, Shift, Subtract } from './pseudocode.js'
 
 const widthOf = (sf: number) => (sf ? 'i64' : 'i32')
 
@@ -105,11 +106,7 @@ const CONDITIONAL_COMPARE = insn('sf:1 op:1 1 11010010 Rm:5 immcond:4 imm:1 0 Rn
     const operand2 = f.split ? c.operand(widthOf(f.sf), (raw) => raw.Rm) : c.X(f.Rm, f.sf)
     const { flags } = f.op ? Subtract(operand1, operand2) : Add(operand1, operand2)
     const otherwise = c.operand('i32', (raw) => raw.nzcv)
-    c.if(
-      c.ConditionHoldsIn(c.operand('i32', (raw) => conditionMask(raw.immcond))),
-      () => c.setFlags(flags),
-      () => c.setNZCV(otherwise),
-    )
+    c.setFlagsIf(c.ConditionHoldsIn(c.operand('i32', (raw) => conditionMask(raw.immcond))), flags, otherwise)
   },
 })
 

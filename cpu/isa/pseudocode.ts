@@ -1,5 +1,5 @@
 /** The Arm ARM's shared pseudocode functions, with its names, over the vocabulary of the intermediate representation. */
-import { FlagKind, type Flags } from '../ir/semantics.js'
+import { FlagKind, type Flags, nzcvOfSum } from '../ir/flags.js'
 import { Value } from '../ir/value.js'
 
 /** A sum and the flags it sets. */
@@ -22,17 +22,8 @@ export function Subtract(x: Value, y: Value): SumWithFlags {
 
 /** `x + y + carry`, and its flags: the general case of `AddWithCarry`. `carry` is an i32, 0 or 1. */
 export function AddWithCarry(x: Value, y: Value, carry: Value): SumWithFlags {
-  const wide = x.width === 'i64'
-  const top = wide ? 63 : 31
-  const narrow = (value: Value) => value.low()
-  const result = x.add(y).add(wide ? carry.zeroExtend() : carry)
-  const carryOut = x.and(y).or(x.or(y).and(result.not())).lsr(top)
-  const overflow = x.xor(result).and(y.xor(result)).lsr(top)
-  const nzcv = narrow(result.lsr(top))
-    .shl(3)
-    .or(result.isZero().shl(2))
-    .or(narrow(carryOut).shl(1))
-    .or(narrow(overflow))
+  const result = x.add(y).add(x.width === 'i64' ? carry.zeroExtend() : carry)
+  const nzcv = nzcvOfSum(x, y, result)
   return { result, flags: { kind: FlagKind.NZCV, a: nzcv.zeroExtend(), b: Value.constant('i64', 0) } }
 }
 
@@ -126,15 +117,3 @@ export function rotateRight64(lo: number, hi: number, by: number): [number, numb
 
 /** `Ones(count)` as a pair. */
 export const Ones = ones
-
-/** A bit for each NZCV value with which `cond` holds: `ConditionHolds` as a table. */
-export function conditionMask(cond: number): number {
-  let mask = 0
-  for (let nzcv = 0; nzcv < 16; nzcv++) {
-    const [n, z, c, v] = [nzcv & 8, nzcv & 4, nzcv & 2, nzcv & 1].map(Boolean)
-    const holds = [z, c, n, v, c && !z, n === v, n === v && !z, true][cond >> 1]
-    // NV holds always, as AL does.
-    if (holds !== ((cond & 1) === 1 && cond !== 15)) mask |= 1 << nzcv
-  }
-  return mask
-}

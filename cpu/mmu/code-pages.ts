@@ -10,8 +10,19 @@ import type { MachineMemory } from '../machine-memory.js'
 /** Stores to a code page after which it is forgotten, since it seems to hold data now. */
 const DATA_THRESHOLD = 512
 
+/** Who keeps more than records of pages of code. Each is told before the records are gone. */
+export interface CodeObserver {
+  /** Instructions `first` to `last` of a page have been overwritten. */
+  written(page: number, first: number, last: number): void
+  dropped(page: number): void
+  cleared(): void
+}
+
+const NOBODY: CodeObserver = { written: () => {}, dropped: () => {}, cleared: () => {} }
+
 /** The pool of decoded pages. */
 export class CodePages {
+  observer: CodeObserver = NOBODY
   private readonly memory: MachineMemory
   private readonly pageEnd: number
   /** Slot by physical page number. */
@@ -69,6 +80,7 @@ export class CodePages {
     const slot = this.slots.get(page)
     if (slot === undefined) return false
     const base = DECODED_POOL + slot * DECODED_PAGE_SIZE
+    this.observer.written(page, offset >>> 2, (offset + bytes - 1) >>> 2)
     for (let index = offset >>> 2; index <= (offset + bytes - 1) >>> 2; index++) {
       this.memory.view.setUint16(base + index * RECORD_SIZE + Record.HANDLER, 0, true)
     }
@@ -77,11 +89,13 @@ export class CodePages {
 
   /** Forgets a page; its slot stays unused until the pool is cleared. The code TLBs must forget it too. */
   drop(page: number): void {
+    this.observer.dropped(page)
     this.slots.delete(page)
   }
 
   /** Empties the pool. The code TLBs must be emptied with it. */
   clear(): void {
+    this.observer.cleared()
     this.slots.clear()
     this.pages.length = 0
     this.stores.length = 0

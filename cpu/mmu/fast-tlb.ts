@@ -35,6 +35,12 @@ export class FastTlb {
     this.words[at + 2] = value
   }
 
+  /** The value of a page's entry, or 0 if it has none. */
+  find(el: number, table: FastTable, lo: number, hi: number): number {
+    const at = (regimeAddress(el) + table + ((lo >>> 12) % FAST_ENTRIES) * FAST_ENTRY_SIZE) >>> 2
+    return this.words[at] === (lo & ~0xfff) >>> 0 && this.words[at + 1] === hi >>> 0 ? this.words[at + 2] : 0
+  }
+
   /** Drops whatever stands where a page's entries would, in all regimes: data entries or code entries. */
   dropPage(lo: number, code: boolean): void {
     this.generation++

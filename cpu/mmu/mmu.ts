@@ -5,7 +5,7 @@
  * {@link Mmu.fault}, from which `exceptions.ts` makes the syndrome.
  */
 import type { AccessSize, Board } from '../board.js'
-import { AccessBits } from '../interpreter/handler-function.js'
+import { AccessBits } from '../emitter/instruction-emitter.js'
 import { Cell } from '../layout.js'
 import { type MachineMemory, PAGE_SIZE, RAM_BASE, RAM_PHYSICAL } from '../machine-memory.js'
 import { registerAddress, stateWord } from '../state.js'
@@ -21,6 +21,7 @@ import {
   TableWalker,
   type Translation,
 } from './walk.js'
+import { type WatchedAccess, type Watchpoints, pageAfter, virtualPage } from './watchpoints.js'
 
 /** What an access wants. */
 export const AccessKind = { READ: 0, WRITE: 1, EXECUTE: 2 } as const
@@ -33,6 +34,7 @@ const TCR = [word('tcr_el', 1), word('tcr_el', 2)] as const
 const TTBR0 = [word('ttbr0_el', 1), word('ttbr0_el', 2)] as const
 const TTBR1 = word('ttbr1_el1')
 const EL = stateWord('el')
+const PC = word('pc')
 const SCTLR_M = 1
 const SCTLR_A = 2
 const SCTLR_WXN = 1 << 19
@@ -61,6 +63,11 @@ export class Mmu {
   readonly tlb: TranslationTlb
   /** 1 for each page of RAM written since it was last cleared. */
   readonly dirty: Uint8Array
+  /**
+   * Where the numbers of virtual pages (VA[63:12]) written are to be collected, if anywhere. A page is entered at its first write after
+   * {@link watchWrites}, under each of its virtual addresses.
+   */
+  writtenPages: Set<number> | undefined
   /** The translation that {@link translate} found last. */
   private readonly found: Translation = { fault: 0, page: 0, attributes: 0, size: 0, level: 0 }
   /** The last page outside RAM that was translated, by kind of access: the fast TLBs hold none, and drivers poll the same one. */
@@ -79,6 +86,8 @@ export class Mmu {
   private readonly codePages: CodePages
   private readonly walker: TableWalker
   private readonly ramEnd: number
+  private watchpoints: Watchpoints | undefined
+  private onWatched: (access: WatchedAccess) => void = () => {}
 
   constructor(memory: MachineMemory, board: Board, codePages: CodePages) {
     this.memory = memory
@@ -103,6 +112,14 @@ export class Mmu {
   /** Makes the next write to each page of RAM noticed in {@link dirty} again. */
   watchWrites(): void {
     this.dirty.fill(0)
+    this.fast.flush(FastTable.WRITE)
+  }
+
+  /** Has accesses to watched ranges told to `onWatched`, while their instruction executes; undefined for none. */
+  watch(watchpoints: Watchpoints | undefined, onWatched: (access: WatchedAccess) => void): void {
+    this.watchpoints = watchpoints
+    this.onWatched = onWatched
+    this.fast.flush(FastTable.READ)
     this.fast.flush(FastTable.WRITE)
   }
 
@@ -134,7 +151,9 @@ export class Mmu {
       const physical = this.found.page + offset
       if (this.isRam(physical)) {
         const host = RAM_BASE + (physical - RAM_PHYSICAL)
-        if ((bits & AccessBits.UNPRIVILEGED) === 0) this.fast.fill(el, FastTable.READ, lo, hi, host - (lo >>> 0))
+        const watched = this.noteWatched(lo, hi, bits, el, false)
+        if (!watched && (bits & AccessBits.UNPRIVILEGED) === 0)
+          this.fast.fill(el, FastTable.READ, lo, hi, host - (lo >>> 0))
         return host
       }
     }
@@ -143,6 +162,7 @@ export class Mmu {
       if (!this.loadElement(at | 0, hi + (at >= TWO_32 ? 1 : 0), size as AccessSize, el, Cell.SCRATCH + i * size))
         return 0
     }
+    this.noteWatched(lo, hi, bits, el, false)
     return Cell.SCRATCH
   }
 
@@ -164,7 +184,8 @@ export class Mmu {
       if (this.isRam(physical)) {
         const host = RAM_BASE + (physical - RAM_PHYSICAL)
         const protectedPage = this.noteWrite(physical, size * count)
-        if (!protectedPage && (bits & AccessBits.UNPRIVILEGED) === 0)
+        const watched = this.noteWatched(lo, hi, bits, el, true)
+        if (!protectedPage && !watched && (bits & AccessBits.UNPRIVILEGED) === 0)
           this.fast.fill(el, FastTable.WRITE, lo, hi, host - (lo >>> 0))
         return host
       }
@@ -173,7 +194,32 @@ export class Mmu {
       const at = (lo >>> 0) + i * size
       if (!this.storeElement(at | 0, hi + (at >= TWO_32 ? 1 : 0), size as AccessSize, el, Cell.VALUE + 8 * i)) return 0
     }
+    this.noteWatched(lo, hi, bits, el, true)
     return Cell.SCRATCH
+  }
+
+  /**
+   * Enters the page of an access to RAM that translated code is about to make in the fast TLB.
+   *
+   * @param write whether it is a write, which counts as made.
+   * @returns the host address, or 0 if the access must be made by {@link load} or {@link store}: it may fault, reach a device, cross into another
+   * page, or change code. Nothing has happened then that these would not do again.
+   */
+  refill(lo: number, hi: number, bits: number, write: boolean): number {
+    const size = bits & AccessBits.SIZE_MASK
+    const count = (bits >>> AccessBits.COUNT_SHIFT) & 3
+    const offset = lo & 0xfff
+    if (offset + size * count > PAGE_SIZE || this.misaligned(lo, size, count, bits)) return 0
+    // Who watches is told by the slow path alone.
+    if (this.watchpoints !== undefined || (write && this.writtenPages !== undefined)) return 0
+    const el = this.u32[EL]
+    if (this.translate(lo, hi, el, write ? AccessKind.WRITE : AccessKind.READ) !== 0) return 0
+    const { page } = this.found
+    if (!this.isRam(page) || (write && this.codePages.has(page / PAGE_SIZE))) return 0
+    const host = RAM_BASE + (page - RAM_PHYSICAL) + offset
+    if (write) this.dirty[(page - RAM_PHYSICAL) / PAGE_SIZE] = 1
+    this.fast.fill(el, write ? FastTable.WRITE : FastTable.READ, lo, hi, host - (lo >>> 0))
+    return host
   }
 
   /**
@@ -292,6 +338,33 @@ export class Mmu {
       this.fast.dropValue(FastTable.WRITE, (tagLo, addend) => (tagLo + addend) >>> 0 === host)
     }
     return this.codePages.add(page)
+  }
+
+  /** An access has been done: tells it if it is watched. Returns whether its page must stay out of the fast TLB. */
+  private noteWatched(lo: number, hi: number, bits: number, el: number, write: boolean): boolean {
+    const { watchpoints, writtenPages } = this
+    if (watchpoints === undefined && (!write || writtenPages === undefined)) return false
+    const tcr = TCR[el === 2 ? 1 : 0]
+    const canonicalHi = this.withoutTag(hi, this.u32[tcr], this.u32[tcr + 1], el === 2)
+    const bytes = (bits & AccessBits.SIZE_MASK) * ((bits >>> AccessBits.COUNT_SHIFT) & 3)
+    if (write && writtenPages !== undefined) {
+      const page = virtualPage(lo, canonicalHi)
+      writtenPages.add(page)
+      if ((lo & 0xfff) + bytes > PAGE_SIZE) writtenPages.add(pageAfter(page))
+    }
+    if (watchpoints === undefined) return false
+    if (watchpoints.touched(lo, canonicalHi, bytes, write) && (write || !this.storesExclusively(el))) {
+      const address = (BigInt(canonicalHi >>> 0) << 32n) | BigInt(lo >>> 0)
+      this.u32[Cell.STOP >>> 2] = 1
+      this.onWatched({ address, bytes, write })
+    }
+    return watchpoints.inPage(lo, canonicalHi, write)
+  }
+
+  /** Whether the instruction is a STXR or STXP: what it reads is the monitor's business, not an access of the guest's. */
+  private storesExclusively(el: number): boolean {
+    const physical = this.peek(this.u32[PC], this.u32[PC + 1], el)
+    return physical >= 0 && (this.fetchWord(physical) & 0x3fc0_0000) === 0x0800_0000
   }
 
   private noteWrite(physical: number, bytes: number): boolean {

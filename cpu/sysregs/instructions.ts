@@ -1,6 +1,6 @@
 /** System instructions (Arm ARM DDI 0487, C5.3 to C5.5): cache maintenance, address translation, TLB maintenance. */
 import { takeDataAbort } from '../exceptions.js'
-import { AccessBits } from '../interpreter/handler-function.js'
+import { AccessBits } from '../emitter/instruction-emitter.js'
 import { Cell } from '../layout.js'
 import { AccessKind } from '../mmu/mmu.js'
 import { Attribute } from '../mmu/walk.js'

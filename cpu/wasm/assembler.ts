@@ -215,6 +215,14 @@ export class FunctionBuilder {
     return this
   }
 
+  /** Calls the function at the index on the stack, of the module's table; `type` is from {@link ModuleBuilder.type}. */
+  callIndirect(type: number): this {
+    this.code.push(0x11)
+    pushU32(this.code, type)
+    this.code.push(0)
+    return this
+  }
+
   return(): this {
     return this.op(op.return)
   }
@@ -232,6 +240,11 @@ interface Import {
   readonly signature: number
 }
 
+/** Stand-ins for the signature of imports that are not functions. */
+const MEMORY = -1
+const TABLE = -2
+const FUNCREF = 0x70
+
 /** A module under construction: imports first, then functions, then {@link ModuleBuilder.bytes}. All imports come from `env`. */
 export class ModuleBuilder {
   private readonly types: string[] = []
@@ -240,6 +253,7 @@ export class ModuleBuilder {
   private readonly functions: FunctionBuilder[] = []
   private readonly exports: { name: string; index: number }[] = []
   private readonly memoryPages: number
+  private usesTable = false
 
   /** @param memoryPages the least size, in 64 KiB pages, of the memory that the module imports as `env.memory`. */
   constructor(memoryPages: number) {
@@ -251,6 +265,11 @@ export class ModuleBuilder {
     if (this.functions.length > 0) throw new Error(`import of ${name} after the first function`)
     this.imports.push({ name, signature: this.type({ params, results }) })
     return this.imports.length - 1
+  }
+
+  /** Imports a table of functions as `env.table`, for {@link FunctionBuilder.callIndirect}. */
+  importTable(): void {
+    this.usesTable = true
   }
 
   /** Adds a function, exported if a name is given; returns the index to call it by. */
@@ -272,13 +291,20 @@ export class ModuleBuilder {
       pushU32(body, results.length)
       body.push(...results)
     })
-    const imports = [{ name: 'memory', signature: -1 }, ...this.imports]
+    const imports = [
+      { name: 'memory', signature: MEMORY },
+      ...(this.usesTable ? [{ name: 'table', signature: TABLE }] : []),
+      ...this.imports,
+    ]
     section(out, 2, imports, (body, { name, signature }) => {
       pushName(body, 'env')
       pushName(body, name)
-      if (signature < 0) {
+      if (signature === MEMORY) {
         body.push(0x02, 0x00)
         pushU32(body, this.memoryPages)
+      } else if (signature === TABLE) {
+        body.push(0x01, FUNCREF, 0x00)
+        pushU32(body, 0)
       } else {
         body.push(0x00)
         pushU32(body, signature)
@@ -324,7 +350,8 @@ export class ModuleBuilder {
     append(out, content)
   }
 
-  private type(signature: Signature): number {
+  /** Index of a signature, for {@link FunctionBuilder.callIndirect}. */
+  type(signature: Signature): number {
     const key = `${signature.params.join()}:${signature.results.join()}`
     const known = this.types.indexOf(key)
     if (known >= 0) return known

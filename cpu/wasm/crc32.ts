@@ -7,7 +7,7 @@ import { FunctionBuilder, I32, I64, Label, type ModuleBuilder, op } from './asse
  *
  * @returns the function's index.
  */
-export function addCrc32(module: ModuleBuilder, reflectedPolynomial: number): number {
+export function addCrc32(module: ModuleBuilder, reflectedPolynomial: number, exportName: string): number {
   const f = new FunctionBuilder([I32, I64, I32], [I32])
   const [acc, value, bytes] = [0, 1, 2]
   const bits = f.local(I32)
@@ -29,5 +29,5 @@ export function addCrc32(module: ModuleBuilder, reflectedPolynomial: number): nu
   f.get(bits).i32(1).op(op.i32.sub).tee(bits).brIf(loop)
   f.end()
   f.get(state).op(op.i32.wrap_i64)
-  return module.add(f)
+  return module.add(f, exportName)
 }

@@ -19,6 +19,8 @@ declare global {
       constructor(descriptor: { element: 'anyfunc'; initial: number; maximum?: number })
       get(index: number): unknown
       set(index: number, value: unknown): void
+      grow(by: number): number
+      readonly length: number
     }
   }
 }

@@ -1,7 +1,7 @@
 /** Computing IR values in WebAssembly: expressions to stack code, shared ones into locals. */
-import type { Intrinsic, Value, Width } from '../ir/value.js'
+import { type Intrinsic, type Value, type Width, partsOf } from '../ir/value.js'
 import type { Statement } from '../ir/semantics.js'
-import { type FunctionBuilder, I32, I64, op } from '../wasm/assembler.js'
+import { type FunctionBuilder, I32, I64, type MemoryOp, op } from '../wasm/assembler.js'
 
 /** How a back end reaches what expressions are made of. Each method leaves one value on the stack. */
 export interface ExpressionSources {
@@ -11,6 +11,8 @@ export interface ExpressionSources {
   condition(cond: number): void
   nzcv(): void
   intrinsic(name: Intrinsic): number
+  /** A word of machine state. */
+  cell(address: number, access: MemoryOp): void
 }
 
 /** Locals for shared values, recycled from one instruction to the next. */
@@ -102,8 +104,7 @@ export class Expressions {
       case 'pc':
         return this.sources.pc()
       case 'cell':
-        f.i32(0).memory(source.access, source.address)
-        return
+        return this.sources.cell(source.address, source.access)
       case 'indirect':
         this.push(source.address)
         f.memory(source.access, 0)
@@ -156,23 +157,6 @@ function countUses(statements: readonly Statement[]): Map<Value, number> {
   }
   visit(statements)
   return uses
-}
-
-function partsOf({ source }: Value): readonly Value[] {
-  switch (source.kind) {
-    case 'unary':
-      return [source.argument]
-    case 'binary':
-      return [source.left, source.right]
-    case 'select':
-      return [source.yes, source.no, source.condition]
-    case 'indirect':
-      return [source.address]
-    case 'intrinsic':
-      return source.args
-    default:
-      return []
-  }
 }
 
 function valuesOf(statement: Statement): readonly Value[] {
