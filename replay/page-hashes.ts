@@ -1,11 +1,12 @@
 /** The sha256 of every page of guest RAM that is not all zero, kept up to date from the pages written. */
-import { PAGE_SIZE, RAM_BASE } from '../cpu/machine-memory.js'
+import { PAGE_SIZE } from '../cpu/machine-memory.js'
 import type { Machine } from '../devices/machine.js'
-import { sha256Into } from '../trace/platform.js'
+import { equalBytes, sha256Into } from '../trace/platform.js'
 import type { PageImage } from '../trace/rows.js'
 
 const HASH = 32
 const HASH_WORDS = HASH / 4
+const ZEROS = new Uint8Array(PAGE_SIZE)
 
 /** Hashes of a machine's RAM. */
 export class PageHashes {
@@ -33,11 +34,9 @@ export class PageHashes {
   /** How many pages have been written since the last {@link update}. */
   written(): number {
     const { dirty } = this.machine.cpu.mmu
-    const words = new Uint32Array(dirty.buffer, dirty.byteOffset, dirty.length >>> 2)
     let count = 0
-    // Each byte is 0 or 1: a product adds up the four of a word.
-    for (let i = 0; i < words.length; i++) count += Math.imul(words[i], 0x0101_0101) >>> 24
-    for (let page = words.length * 4; page < dirty.length; page++) count += dirty[page]
+    // Searching is the host's work, and quick where there is little to find; where there is much, it is not asked again soon.
+    for (let page = dirty.indexOf(1); page >= 0; page = dirty.indexOf(1, page + 1)) count++
     return count
   }
 
@@ -71,9 +70,10 @@ export class PageHashes {
     const { dirty } = mmu
     const { known, fresh } = this
     for (let page = dirty.indexOf(1); page >= 0; page = dirty.indexOf(1, page + 1)) {
-      const zero = this.isZero(page)
+      const bytes = this.bytesOf(page)
+      const zero = equalBytes(bytes, ZEROS)
       if (zero && !known[page]) continue
-      sha256Into(this.bytesOf(page), fresh)
+      sha256Into(bytes, fresh)
       if (known[page] && this.same(page)) continue
       // A page that has become zero is listed all the same: a snapshot must say so.
       known[page] = zero ? 0 : 1
@@ -89,13 +89,6 @@ export class PageHashes {
 
   private hashOf(page: number): Uint8Array {
     return this.hashes.subarray(page * HASH, (page + 1) * HASH)
-  }
-
-  private isZero(page: number): boolean {
-    const { u32 } = this.machine.memory
-    const start = (RAM_BASE + page * PAGE_SIZE) >>> 2
-    for (let i = start; i < start + PAGE_SIZE / 4; i++) if (u32[i] !== 0) return false
-    return true
   }
 
   /** Whether a page's hash is the fresh one. */

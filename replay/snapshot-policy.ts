@@ -5,11 +5,11 @@
 
 /** A rule. */
 export interface SnapshotPolicy {
-  /** Instructions between snapshots, once a run is that long; the first ones may come at 2^20 and each power of two up to here. */
+  /** Instructions between snapshots, once a run is that long; the first ones may come at 2^20 and each fourfold position up to here. */
   readonly interval: number
   /**
-   * Instructions that must have been executed since the last snapshot for each page written since; 0 takes snapshots whatever they cost, and
-   * lists the pages as loaded too, as kaal 0.1 did. Up to `interval / pageInstructions` pages are free.
+   * Instructions that must have been executed since the last snapshot for each page written since; up to `interval / pageInstructions` pages
+   * are free. 0 takes snapshots whatever they cost, twice as many of the first ones, and lists pages as loaded too: the rule of format 1.
    */
   readonly pageInstructions: number
 }
@@ -21,6 +21,8 @@ export interface SnapshotPolicy {
 export const SNAPSHOT_POLICY: SnapshotPolicy = { interval: 2 ** 28, pageInstructions: 2 ** 21 }
 
 const FIRST = 2 ** 20
+/** From one of the first snapshots to the next. */
+const STEP = 4
 /** A snapshot that was too dear is looked at again after this part of the interval, or later. */
 const PATIENCE = 16
 
@@ -54,7 +56,9 @@ export class SnapshotSchedule {
 
   /** A snapshot has been taken at `position`: what follows depends on nothing before. */
   taken(position: number): void {
+    const { interval, pageInstructions } = this.policy
     this.last = position
-    this.next = position + Math.min(position, this.policy.interval)
+    this.next =
+      position < interval ? Math.min(position * (pageInstructions === 0 ? 2 : STEP), interval) : position + interval
   }
 }
