@@ -161,7 +161,8 @@ export class Execution {
     machine.hash.compute()
     const { u32 } = machine.memory
     const count = machine.icount - start
-    const [pcLo, pcHi] = [u32[PC], u32[PC + 1]]
+    const pcLo = u32[PC]
+    const pcHi = u32[PC + 1]
     chain.endBatch(start, count, 0, pcLo, pcHi, ended, machine.hash.lo, machine.hash.hi)
     this.start = machine.icount
     return { icount: start, count, pcLo, pcHi, ended, digestLo: chain.lo, digestHi: chain.hi, pages }

@@ -149,8 +149,8 @@ export class DigestChain {
     this.event(EVENT.batch, icount | 0, (icount / TWO_32) | 0, count, vcpu | (code << 8), pcLo, pcHi)
     this.block(stateLo, stateHi, events, 2)
     for (let round = 0; round < 6; round++) this.block(0, 0, 0, 0)
-    const [a, b, c, d] = this.lanes
-    this.restart(a ^ rotl(c, 7), b ^ rotl(d, 21))
+    const { lanes } = this
+    this.restart(lanes[0] ^ rotl(lanes[2], 7), lanes[1] ^ rotl(lanes[3], 21))
   }
 
   private block(x0: number, x1: number, x2: number, x3: number): void {

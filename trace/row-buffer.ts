@@ -2,50 +2,44 @@
 import type { SqlDatabase, SqlStatement, SqlValue } from './platform.js'
 import type { UartDirection, UartRow } from './rows.js'
 
-const TWO_32 = 4294967296
-
-/** A 64-bit register as the signed integer that SQLite stores: a number where that is exact, which canonical addresses are. */
-export function signed64(lo: number, hi: number): number | bigint {
-  const value = (hi | 0) * TWO_32 + (lo >>> 0)
-  return Number.isSafeInteger(value) ? value : (BigInt(hi | 0) << 32n) | BigInt(lo >>> 0)
-}
-
 // Rows per INSERT. Cost of a row of three numbers on one host: 0.51 µs one at a time, 0.27 µs by 16, 0.15 to 0.18 µs by 64 to 256; from one
 // JSON text by json_each 0.38 µs, from a blob by a recursive query 0.51 µs.
 const ROWS = 32
 
 const repeat = (item: string, times: number) => Array.from({ length: times }, () => item).join(', ')
 
-/** Rows of one table, each an array of values that is reused. */
+/** How a column is given: as one value, or as the two halves of 64 bits, high one first, as signed words. */
+type Column = 'value' | 'halves'
+/** A bigint for each 64-bit value would cost more than the rest of the row. */
+const PLACES: Readonly<Record<Column, string>> = { value: '?', halves: '(? << 32) + (? & 4294967295)' }
+
+/** Rows of one table, gathered in one list of values. */
 export class RowBuffer {
+  /** Where the rows' values go, from the place that {@link next} gives. */
+  readonly values: SqlValue[]
   private readonly width: number
   private readonly ready: () => void
   private readonly many: SqlStatement
   private readonly one: SqlStatement
-  private readonly values: SqlValue[]
-  private readonly row: SqlValue[]
   private count = 0
 
   /** @param table the table, with its columns if not all are given. @param ready called before rows are inserted. */
-  constructor(database: SqlDatabase, table: string, width: number, ready: () => void) {
-    this.width = width
+  constructor(database: SqlDatabase, table: string, columns: readonly Column[], ready: () => void) {
+    this.width = columns.reduce((sum, column) => sum + (column === 'halves' ? 2 : 1), 0)
     this.ready = ready
-    const row = `(${repeat('?', width)})`
+    const row = `(${columns.map((column) => PLACES[column]).join(', ')})`
     this.one = database.prepare(`INSERT INTO ${table} VALUES ${row}`)
     this.many = database.prepare(`INSERT INTO ${table} VALUES ${repeat(row, ROWS)}`)
-    this.values = Array.from({ length: width * ROWS }, () => 0)
-    this.row = Array.from({ length: width }, () => 0)
+    this.values = Array.from({ length: this.width * ROWS }, () => 0)
   }
 
-  /** The row to fill before {@link add}. */
-  next(): SqlValue[] {
-    return this.row
+  /** The place in {@link values} of the row to fill before {@link add}. */
+  next(): number {
+    return this.count * this.width
   }
 
-  /** Adds the filled row. @returns whether the buffer wants to be flushed before the next. */
+  /** Adds the filled row. @returns whether the buffer must be flushed before the next. */
   add(): boolean {
-    const at = this.count * this.width
-    for (let i = 0; i < this.width; i++) this.values[at + i] = this.row[i]
     return ++this.count === ROWS
   }
 

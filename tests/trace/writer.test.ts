@@ -4,7 +4,6 @@ import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 import fc from 'fast-check'
 import { assert, describe, expect, test } from 'vitest'
-import { signed64 } from '../../trace/row-buffer.js'
 import { BATCH_ENDS, EXCEPTION_KINDS, type PageRef } from '../../trace/rows.js'
 import { schemaSql, sha256 } from '../../trace/platform.js'
 import { TraceWriter } from '../../trace/writer.js'
@@ -281,14 +280,27 @@ describe('a trace', () => {
 
 describe('registers', () => {
   test('of 64 bits are stored as SQLite signs them', () => {
-    fc.assert(
-      fc.property(fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }), (value) => {
-        const stored = signed64(Number(value & 0xffff_ffffn), Number(value >> 32n))
-        expect(BigInt(stored)).toBe(BigInt.asIntN(64, value))
-        if (typeof stored === 'number') expect(Number.isSafeInteger(stored)).toBe(true)
-      }),
-    )
-    expect(typeof signed64(0x4008_0000, 0xffff_0000)).toBe('number')
+    const edges = [
+      0n,
+      1n,
+      0x7fff_ffffn,
+      0x8000_0000n,
+      0xffff_ffffn,
+      1n << 32n,
+      (1n << 63n) - 1n,
+      1n << 63n,
+      (1n << 64n) - 1n,
+    ]
+    const values = [...edges, ...fc.sample(fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }), 100)]
+    const path = fresh()
+    const writer = createSample(path)
+    for (const value of values) writer.interrupt(0, 0, 0, Number(value & 0xffff_ffffn), Number(value >> 32n), 1)
+    writer.batch(0, 1, 0, 0, 0, 'stopped', 0, 0)
+    writer.finish(END)
+    const database = new Database(path, { readonly: true })
+    const stored = database.prepare('SELECT pc FROM interrupts ORDER BY rowid').safeIntegers().pluck().all()
+    expect(stored).toEqual(values.map((value) => BigInt.asIntN(64, value)))
+    database.close()
   })
 })
 
