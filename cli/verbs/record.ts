@@ -1,6 +1,5 @@
 /** `kaal record`: boots a kernel and records it. */
 import { existsSync, statSync } from 'node:fs'
-import { createInterface } from 'node:readline/promises'
 import type { Command } from 'commander'
 import type { Engine } from '../../cpu/translator/translator.js'
 import { imageFiles, machineRecord } from '../../replay/description.js'
@@ -107,6 +106,7 @@ async function mayReplace(path: string, force: boolean): Promise<boolean> {
   if (force || !existsSync(path)) return force
   const refusal = new UsageError(`${path}: exists already: give another name with -o, or --force to replace it`)
   if (!process.stdin.isTTY || !process.stderr.isTTY) throw refusal
+  const { createInterface } = await import('node:readline/promises')
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
   const answer = await terminal.question(`${path} exists; replace it? [y/N] `)
   terminal.close()
