@@ -15,10 +15,10 @@ export interface SnapshotPolicy {
 }
 
 /**
- * The rule for new recordings. A page costs 10 to 60 µs (hash, compression, row), 2^21 instructions take a millisecond or more: snapshots
- * cost some 2 to 3 % of a run at most, and a position is at most as many instructions behind one as that allows.
+ * The rule for new recordings. A page costs 10 to 60 µs (hash, compression, row), on average 45; 2^22 instructions take 2 ms or more: snapshots
+ * cost 2 to 3 % of a run. A guest that writes 1,000 pages again and again has one every four thousand million instructions.
  */
-export const SNAPSHOT_POLICY: SnapshotPolicy = { interval: 2 ** 28, pageInstructions: 2 ** 21 }
+export const SNAPSHOT_POLICY: SnapshotPolicy = { interval: 2 ** 28, pageInstructions: 2 ** 22 }
 
 const FIRST = 2 ** 20
 /** From one of the first snapshots to the next. */

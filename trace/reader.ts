@@ -3,7 +3,7 @@ import { BatchCursor, CURSOR_COLUMNS } from './batch-cursor.js'
 import { TraceError } from './errors.js'
 import { decodePages, decodeState } from './msgpack.js'
 import { type OpenedTrace, openTrace, readMeta } from './opening.js'
-import { type SqlDatabase, type SqlStatement, hostFailure, inflate, sha256, toHex } from './platform.js'
+import { type SqlDatabase, type SqlStatement, equalBytes, hostFailure, inflate, sha256, toHex } from './platform.js'
 import {
   type BatchRow,
   type ExceptionRow,
@@ -21,7 +21,7 @@ import {
 } from './rows.js'
 import { Row, bigRow } from './row.js'
 import { uartEvents } from './row-buffer.js'
-import { checkSeal, sameBytes } from './seal.js'
+import { checkSeal } from './seal.js'
 
 export interface OpenOptions {
   /** Whether to read the whole file and check its seal, as anyone should who is about to believe it. By default true. */
@@ -113,7 +113,7 @@ export class TraceReader {
       const hash = row.bytes('sha256', 32)
       const bytes = row.try('data', () => inflate(row.bytes('data'), size))
       if (bytes.length !== size) throw row.wrong('size', `${size}, but the data inflate to ${bytes.length} bytes`)
-      if (!sameBytes(sha256(bytes), hash))
+      if (!equalBytes(sha256(bytes), hash))
         throw row.wrong('sha256', `${toHex(hash)}, but the data have ${toHex(sha256(bytes))}`)
       return { role: row.name('role', IMAGE_ROLES), name: row.text('name'), bytes, sha256: hash }
     })
@@ -264,7 +264,7 @@ export class TraceReader {
       const data = row.bytes('data')
       const bytes = data.length === PAGE_BYTES ? data : row.try('data', () => inflate(data, PAGE_BYTES))
       if (bytes.length !== PAGE_BYTES) throw row.wrong('data', `inflates to ${bytes.length} bytes, not ${PAGE_BYTES}`)
-      if (!sameBytes(sha256(bytes), hash))
+      if (!equalBytes(sha256(bytes), hash))
         throw row.wrong('sha256', `${toHex(hash)}, but the page has ${toHex(sha256(bytes))}`)
       return bytes
     })
