@@ -34,6 +34,12 @@ export const GUESTS: readonly Guest[] = [
   { name: 'uart', instructions: 10_486_717, says: { result: '100000', ticks: '140000' } },
   { name: 'mem', instructions: 5_571_508, says: MEM },
   { name: 'mem-mmu', instructions: 5_577_721, says: { ...MEM, ticks: 'aa009' } },
+  { name: 'bytecode', instructions: 174_174_257, says: { result: '77c190a2cbc1c85', ticks: '14c359a' } },
+  { name: 'calls', instructions: 269_563_271, says: { result: '118a0adc1d039f48', ticks: '2022659' } },
+  { name: 'ptswitch', instructions: 52_275_747, says: { result: '4bd298829daa11df', ticks: '63b1da' } },
+  { name: 'tlbmiss', instructions: 38_332_783, says: { result: 'cc018375b648961f', ticks: '4919c3' } },
+  { name: 'smc', instructions: 64_812_820, says: { result: '422848da9680382c', ticks: '7b9e8d' } },
+  { name: 'cold', instructions: 9_071_037, says: { result: 'f455c6cdd0196fd7', ticks: '114cae' } },
   { name: 'irq', instructions: 100_852, says: { result: '2710', ticks: '3b9aca1' }, clockDependent: true },
   { name: 'spin', instructions: 500_000_852, says: { result: '9ef188d', ticks: '3b9aca1' }, clockDependent: true },
 ]
