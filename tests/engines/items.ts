@@ -8,7 +8,7 @@ import type { LiteralKind } from './programs.js'
 /** What an instruction may need to know of the rest of the program. */
 export interface Surroundings {
   readonly blocks: readonly bigint[]
-  literalOffset(kind: LiteralKind, index: number): number
+  readonly literalOffset: (kind: LiteralKind, index: number) => number
 }
 
 /** The word at an address. */

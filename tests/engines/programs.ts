@@ -6,7 +6,7 @@ import { decode } from '../../cpu/isa/table.js'
 import { disassemble } from '../../cpu/isa/disassembler.js'
 import { PAGE_SIZE, RAM_PHYSICAL } from '../../cpu/machine-memory.js'
 import type { Processor } from '../../cpu/processor.js'
-import { Random } from '../cpu/words.js'
+import type { Random } from '../cpu/words.js'
 import { type Emit, type Flavour, type Surroundings, endOf, itemOf, numbered } from './items.js'
 import { DEVICE } from './subject.js'
 
@@ -24,7 +24,7 @@ export interface Program {
   readonly image: Uint8Array
   /** Virtual addresses of the blocks, as far as there was room for them. */
   readonly blocks: readonly bigint[]
-  prepare(cpu: Processor): void
+  readonly prepare: (cpu: Processor) => void
   /** All blocks, disassembled, and where their pages are mapped. */
   listing(): string
 }
@@ -338,8 +338,8 @@ function literalsOf(random: Random, blocks: readonly bigint[], mapped: readonly 
     ...many('DATA', () => dataPointer(random)),
     ...many('BLOCK', (i) => {
       const block = blocks[i === 0 ? 0 : random.below(Math.max(blocks.length, 1))] ?? START
-      const pages = [Virtual.ALIAS - Virtual.CODE, CONFLICT, AGAIN]
-      const other = [0n, 0n, 0n, HIGH, ...pages.map((page) => BigInt(page * PAGE_SIZE))]
+      const elsewhere = [Virtual.ALIAS - Virtual.CODE, CONFLICT, AGAIN]
+      const other = [0n, 0n, 0n, HIGH, ...elsewhere.map((page) => BigInt(page * PAGE_SIZE))]
       return i === 0 ? block : block + other[random.below(other.length)] + (random.below(40) ? 0n : 2n)
     }),
     ...many('CODE_AS_DATA', () => START + BigInt((Virtual.CODE_AS_DATA + [0, 0, 1, 2][random.below(4)]) * PAGE_SIZE)),

@@ -164,7 +164,7 @@ export class Subject implements Board {
       if (mine !== its) return `translation TLB: ${mine}, not ${its}`
     }
     const [written, expected] = [this.cpu.mmu.writtenPages, other.cpu.mmu.writtenPages]
-    if (written && expected && [...written].toSorted().join() !== [...expected].toSorted().join())
+    if (written && expected && (written.size !== expected.size || [...written].some((page) => !expected.has(page))))
       return `virtual pages written: ${[...written].join()}, not ${[...expected].join()}`
     const { dirty } = this.cpu.mmu
     if (Buffer.compare(dirty, other.cpu.mmu.dirty) !== 0) return `pages written: ${dirty.join('')}`
@@ -181,9 +181,7 @@ export class Subject implements Board {
       for (let i = 0; i < words; i++) {
         const at = offset + (i * bits) / 8
         const [mine, its] = [this.state, other.state].map((state) =>
-          Buffer.from(state.slice(at, at + bits / 8))
-            .reverse()
-            .toString('hex'),
+          Buffer.from(state.slice(at, at + bits / 8).toReversed()).toString('hex'),
         )
         if (mine !== its) return `${name}[${i}] is ${mine}, not ${its}`
       }
