@@ -35,11 +35,12 @@ const comparison = new Comparison()
 const { tested } = comparison
 
 describe.each([
-  { flavour: 'calm', actions: 'few', numRuns: 500, blocks: 14, body: 6, pages: 0 },
-  { flavour: 'faults', actions: 'few', numRuns: 450, blocks: 12, body: 8, pages: 8 },
-  { flavour: 'spaces', actions: 'few', numRuns: 450, blocks: 12, body: 6, pages: 4 },
-  { flavour: 'modifying', actions: 'few', numRuns: 450, blocks: 10, body: 6, pages: 1 },
-  { flavour: 'all', actions: 'debugger', numRuns: 450, blocks: 10, body: 6, pages: 4 },
+  { flavour: 'calm', actions: 'few', numRuns: 450, blocks: 14, body: 6, pages: 0 },
+  { flavour: 'flags', actions: 'few', numRuns: 600, blocks: 10, body: 3, pages: 0 },
+  { flavour: 'faults', actions: 'few', numRuns: 500, blocks: 12, body: 8, pages: 8 },
+  { flavour: 'spaces', actions: 'few', numRuns: 500, blocks: 12, body: 6, pages: 4 },
+  { flavour: 'modifying', actions: 'few', numRuns: 500, blocks: 10, body: 6, pages: 1 },
+  { flavour: 'all', actions: 'debugger', numRuns: 500, blocks: 10, body: 6, pages: 4 },
   { flavour: 'all', actions: 'moves', numRuns: 12, blocks: 200, body: 3, pages: 4 },
 ] as const)('$flavour, $actions, up to $blocks blocks', ({ flavour, actions, numRuns, ...size }) => {
   test('generated guests', () => {

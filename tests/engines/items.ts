@@ -24,7 +24,8 @@ export function numbered(number: number): Random {
 const rowsOf = (pattern: RegExp): Instruction[] => instructions.filter(({ name }) => pattern.test(name))
 const MEMORY = rowsOf(/LD|ST/)
 const EXCLUSIVE = rowsOf(/LDXR/)
-const CONDITIONAL = rowsOf(/CCM|CSEL|ADC|Conditional/i)
+const CONDITIONAL = rowsOf(/CCM|CSEL|CSINV|ADC/)
+const SETTING = rowsOf(/^ADD\/SUB|^AND/)
 const SYSTEM = rowsOf(/HINT|CLREX|MSR|MRS|SYS|SVC|FP/)
 const BRANCH = rowsOf(/^B|CBZ|TBZ/)
 const PLAIN = instructions.filter((row) => ![...MEMORY, ...SYSTEM, ...BRANCH].includes(row) && !/ERET/.test(row.name))
@@ -108,6 +109,13 @@ const plain = (random: Random): Emit[] => [
 const conditional = (random: Random): Emit[] => [
   constant(wordOf(CONDITIONAL, random, (row, word) => withResults(row, word, random))),
 ]
+
+/** Any instruction that sets flags, of any kind. */
+const setting = (random: Random): Emit[] => {
+  const change = (row: Instruction, word: number): number =>
+    withField(row, withField(row, withResults(row, word, random), 'S', 1), 'opc', 3)
+  return [constant(wordOf(SETTING, random, change))]
+}
 
 function system(random: Random): Emit[] {
   for (let tries = 0; tries < 8; tries++) {
@@ -223,6 +231,13 @@ const FLAVOURS = {
     [12, memory],
     [4, pointer],
   ]),
+  /** Flags of all kinds, and what depends on them. */
+  flags: weighted([
+    [30, setting],
+    [44, conditional],
+    [20, plain],
+    [6, pointer],
+  ]),
   /** Accesses of all kinds, many of which fault, and other exceptions. */
   faults: weighted([
     [20, plain],
@@ -241,7 +256,7 @@ const FLAVOURS = {
     [20, memory],
     [10, pointer],
     [8, remap],
-    [6, space],
+    [3, space],
     [2, other],
   ]),
   /** Stores among the code. */

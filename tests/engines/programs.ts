@@ -25,7 +25,7 @@ export interface Program {
   /** Virtual addresses of the blocks, as far as there was room for them. */
   readonly blocks: readonly bigint[]
   readonly prepare: (cpu: Processor) => void
-  /** All blocks, disassembled, and where their pages are mapped. */
+  /** All blocks, disassembled. */
   listing(): string
 }
 
@@ -214,7 +214,7 @@ export function makeProgram(recipe: Recipe): Program {
       state.mair_el[1] = 0xffn
       state.sctlr_el[1] = sctlr
     },
-    listing: () => listing(placed, view, mapped),
+    listing: () => listing(placed, view),
   }
 }
 
@@ -261,14 +261,14 @@ function tables(recipe: Recipe, random: Random, view: DataView): Map<number, big
   const spaces = TABLES.map((_, space) => {
     const map = new Map<number, bigint>()
     map.set(Virtual.VECTORS, physicalPage(Physical.VECTORS) | READ_ONLY)
-    const turned = space === 1 && random.below(2) ? 1 + random.below(7) : 0
-    const aliasTurned = random.below(2) ? random.below(8) : 0
+    const order = space === 1 && random.below(2) ? otherOrder(random) : (page: number) => page
+    const aliasOrder = random.below(2) ? otherOrder(random) : (page: number) => page
     const aliasAttributes = [KERNEL, SHARED, USER][random.below(3)]
     for (let i = 0; i < CODE_PAGES; i++) {
-      const code = physicalPage(Physical.CODE + ((i + turned) % CODE_PAGES))
+      const code = physicalPage(Physical.CODE + order(i))
       map.set(Virtual.CODE + i, code | attributes | global)
       map.set(Virtual.CODE + i + CONFLICT, code | attributes | global)
-      const alias = physicalPage(Physical.CODE + ((i + aliasTurned) % CODE_PAGES))
+      const alias = physicalPage(Physical.CODE + aliasOrder(i))
       map.set(Virtual.ALIAS + i, alias | aliasAttributes | global)
       map.set(Virtual.CODE_AS_DATA + i, physicalPage(Physical.CODE + i) | USER | UXN | PXN | global)
     }
@@ -292,6 +292,12 @@ function tables(recipe: Recipe, random: Random, view: DataView): Map<number, big
     for (const [page, value] of spaces[space]) view.setBigUint64(three * PAGE_SIZE + 8 * page, value, true)
   })
   return spaces
+}
+
+/** Another order of the pages of code: most have other neighbours in it. */
+function otherOrder(random: Random): (page: number) => number {
+  const [factor, first] = [1 + 2 * random.below(4), random.below(CODE_PAGES)]
+  return (page) => (page * factor + first) % CODE_PAGES
 }
 
 /** Any descriptor of a page: nothing, code, data, the device, or where nothing answers. */
@@ -325,6 +331,9 @@ function descriptor(random: Random): bigint {
   }
 }
 
+const codeDescriptor = (random: Random): bigint =>
+  physicalPage(Physical.CODE + random.below(CODE_PAGES)) | [KERNEL, SHARED][random.below(2)]
+
 /** The literals in each page of code. */
 function literalsOf(random: Random, blocks: readonly bigint[], mapped: readonly Map<number, bigint>[]): bigint[] {
   const many = (kind: LiteralKind, make: (index: number) => bigint): bigint[] =>
@@ -344,7 +353,7 @@ function literalsOf(random: Random, blocks: readonly bigint[], mapped: readonly 
     }),
     ...many('CODE_AS_DATA', () => START + BigInt((Virtual.CODE_AS_DATA + [0, 0, 1, 2][random.below(4)]) * PAGE_SIZE)),
     ...many('LEVEL3', (i) => START + BigInt((Virtual.TABLES + i) * PAGE_SIZE)),
-    ...many('DESCRIPTOR', () => descriptor(random)),
+    ...many('DESCRIPTOR', (i) => (i < 3 ? codeDescriptor(random) : descriptor(random))),
     ...many('TTBR', (i) => physicalPage(TABLES[i % 2][0]) | (BigInt(i + 1) << 48n)),
     ...many('SCTLR', (i) => 0x04c5_4839n | (random.below(2) === i ? 2n : 0n)),
     ...many('WORDS', () => (BigInt(plainWord(random)) << 32n) | BigInt(plainWord(random))),
@@ -380,7 +389,7 @@ function plainWord(random: Random): number {
   }
 }
 
-function listing(placed: readonly Placed[], view: DataView, mapped: readonly Map<number, bigint>[]): string {
+function listing(placed: readonly Placed[], view: DataView): string {
   const lines = placed.flatMap(({ address, places }, block) => [
     `block ${block}:`,
     ...places.map((physical, i) => {
@@ -390,8 +399,5 @@ function listing(placed: readonly Placed[], view: DataView, mapped: readonly Map
       return `  ${at.toString(16)} ${word.toString(16).padStart(8, '0')} ${text}${decode(word) ? '' : ' !'}`
     }),
   ])
-  const pages = mapped.map((map, space) =>
-    [...map].map(([page, value]) => `${space}:${page.toString(16)}=${value.toString(16)}`).join(' '),
-  )
-  return [...lines, ...pages].join('\n')
+  return lines.join('\n')
 }
