@@ -11,7 +11,7 @@ export const START = BigInt(RAM_PHYSICAL)
 export const [reference, tested] = [new Subject(), new Subject()]
 
 /**
- * Runs a guest with both engines and compares them behind each of the counts.
+ * Runs a guest with both engines and compares them behind each of the counts, where `between` may do something to them.
  *
  * @param words of RAM, by their offsets.
  * @returns how many regions have been translated.
@@ -20,6 +20,7 @@ export function agree(
   words: Readonly<Record<number, number>>,
   prepare: (cpu: Processor) => void,
   counts: readonly number[],
+  between: (subject: Subject, index: number) => void = () => {},
 ): number {
   const offsets = Object.keys(words).map(Number)
   const image = new Uint8Array(offsets.reduce((most, offset) => Math.max(most, offset + 4), 0))
@@ -33,9 +34,10 @@ export function agree(
       cpu.state.pc = START
       prepare(cpu)
     })
-  for (const count of counts) {
+  counts.forEach((count, i) => {
     for (const subject of [reference, tested]) subject.run(count)
     expect(tested.differsFrom(reference)).toBeUndefined()
-  }
+    for (const subject of [reference, tested]) between(subject, i)
+  })
   return tested.cpu.translations.translated - before
 }
