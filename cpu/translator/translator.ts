@@ -249,6 +249,8 @@ export class Translator {
     if (handler === SpecialHandler.DECODE && this.engine === 'hybrid') return undefined
     if (this.isBreakpoint(index)) return undefined
     const { page } = this.codePages.locate(records)
+    // What a device answers may change by being asked.
+    if (!this.mmu.isRam(page * PAGE_SIZE)) return undefined
     return codeOf(this.mmu.fetchWord(page * PAGE_SIZE + index * 4)) ?? 'interpreter'
   }
 
