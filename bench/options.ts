@@ -67,17 +67,17 @@ export function parseOptions(args: readonly string[]): Options | undefined {
   const engines = values.engines.split(',').filter((name) => name !== '')
   const unknown = engines.find((engine) => !ENGINES.some((name) => name === engine))
   if (unknown !== undefined) throw new Error(`--engines ${unknown}: there are ${ENGINES.join(', ')}`)
-  const guests = chosenGuests(values.guests)
+  const guests = guestsNamed(`${START_UP},${values.guests}`)
   return { rounds, guests, engines: [...new Set(engines)], profile, json, markdown, svg, kaal, qemu }
 }
 
 /**
- * The guests of a list of names, with the one that measures start-up first.
+ * The guests of a list of names, each once.
  *
  * @throws {Error} naming one that does not exist.
  */
-export function chosenGuests(list: string): Guest[] {
-  const names = [START_UP, ...list.split(',').filter((name) => name !== START_UP && name !== '')]
+export function guestsNamed(list: string): Guest[] {
+  const names = list.split(',').filter((name) => name !== '')
   return [...new Set(names)].map((name) => {
     const guest = GUESTS.find((one) => one.name === name)
     if (!guest) throw new Error(`--guests ${name}: there are ${GUESTS.map((one) => one.name).join(', ')}`)
