@@ -5,8 +5,10 @@
  * the pool is emptied when it is full. None of this is visible to the guest.
  */
 import { DECODED_PAGES, DECODED_PAGE_SIZE, DECODED_POOL, PAGE_INSTRUCTIONS, RECORD_SIZE, Record } from '../layout.js'
-import type { MachineMemory } from '../machine-memory.js'
+import { type MachineMemory, PAGE_SIZE, RAM_PHYSICAL } from '../machine-memory.js'
 
+/** Number of the first page of RAM. */
+const FIRST_PAGE = RAM_PHYSICAL / PAGE_SIZE
 /** Stores to a code page after which it is forgotten, since it seems to hold data now. */
 const DATA_THRESHOLD = 512
 
@@ -27,6 +29,8 @@ export class CodePages {
   private readonly pageEnd: number
   /** Slot by physical page number. */
   private readonly slots = new Map<number, number>()
+  /** 1 for each page of RAM that has records: what every write that misses the fast TLB asks. */
+  private readonly marked: Uint8Array
   /** Physical page number by slot. */
   private readonly pages: number[] = []
   private readonly stores: number[] = []
@@ -35,11 +39,12 @@ export class CodePages {
   constructor(memory: MachineMemory, pageEnd: number) {
     this.memory = memory
     this.pageEnd = pageEnd
+    this.marked = new Uint8Array(memory.ramSize / PAGE_SIZE)
   }
 
   /** Whether the page with this number has records. */
   has(page: number): boolean {
-    return this.slots.has(page)
+    return this.marked[page - FIRST_PAGE] === 1 || (page < FIRST_PAGE && this.slots.has(page))
   }
 
   /** Address of the page's first record, or 0 if it has none. */
@@ -57,6 +62,7 @@ export class CodePages {
   add(page: number): number {
     const slot = this.pages.length
     this.slots.set(page, slot)
+    this.mark(page, 1)
     this.pages.push(page)
     this.stores.push(0)
     const base = DECODED_POOL + slot * DECODED_PAGE_SIZE
@@ -91,13 +97,19 @@ export class CodePages {
   drop(page: number): void {
     this.observer.dropped(page)
     this.slots.delete(page)
+    this.mark(page, 0)
   }
 
   /** Empties the pool. The code TLBs must be emptied with it. */
   clear(): void {
     this.observer.cleared()
     this.slots.clear()
+    this.marked.fill(0)
     this.pages.length = 0
     this.stores.length = 0
+  }
+
+  private mark(page: number, present: 0 | 1): void {
+    if (page >= FIRST_PAGE) this.marked[page - FIRST_PAGE] = present
   }
 }

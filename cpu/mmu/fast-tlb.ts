@@ -16,11 +16,20 @@ export type FastTable = (typeof FastTable)[keyof typeof FastTable]
 /** A tag that no address equals: its low bits are set where a page address has zeros. */
 const INVALID = 0xfff
 
+/** How many fills are remembered; after more, emptying goes through all entries. */
+const REMEMBERED = 1024
+/** Indices of the first words of all tables for data, and of those for code. */
+const DATA_TABLES = Array.from({ length: 2 * REGIMES }, (_, i) => (regimeAddress(i >>> 1) + (i & 1) * WRITE_TLB) >>> 2)
+const CODE_TABLES = Array.from({ length: REGIMES }, (_, el) => (regimeAddress(el) + CODE_TLB) >>> 2)
+
 /** All fast TLBs of a machine. */
 export class FastTlb {
   /** Changes whenever entries are dropped: what was concluded from a translation under another generation may not hold any more. */
   generation = 0
   private readonly words: Uint32Array
+  /** Indices of the entries filled since everything was emptied, as far as there is room for them. */
+  private readonly filled = new Uint32Array(REMEMBERED)
+  private fills = Infinity
 
   constructor(memory: MachineMemory) {
     this.words = memory.u32
@@ -33,6 +42,8 @@ export class FastTlb {
     this.words[at] = lo & ~0xfff
     this.words[at + 1] = hi
     this.words[at + 2] = value
+    if (this.fills < REMEMBERED) this.filled[this.fills] = at
+    this.fills++
   }
 
   /** The value of a page's entry, or 0 if it has none. */
@@ -43,15 +54,19 @@ export class FastTlb {
 
   /** Drops whatever stands where a page's entries would, in all regimes: data entries or code entries. */
   dropPage(lo: number, code: boolean): void {
+    const { words } = this
+    const index = (((lo >>> 12) % FAST_ENTRIES) * FAST_ENTRY_SIZE) >>> 2
     this.generation++
-    const index = ((lo >>> 12) % FAST_ENTRIES) * FAST_ENTRY_SIZE
-    for (let el = 0; el < REGIMES; el++) {
-      if (code) this.words[(regimeAddress(el) + CODE_TLB + index) >>> 2] = INVALID
-      else {
-        this.words[(regimeAddress(el) + index) >>> 2] = INVALID
-        this.words[(regimeAddress(el) + WRITE_TLB + index) >>> 2] = INVALID
-      }
+    if (code) {
+      for (const table of CODE_TABLES) words[table + index] = INVALID
+      return
     }
+    words[DATA_TABLES[0] + index] = INVALID
+    words[DATA_TABLES[1] + index] = INVALID
+    words[DATA_TABLES[2] + index] = INVALID
+    words[DATA_TABLES[3] + index] = INVALID
+    words[DATA_TABLES[4] + index] = INVALID
+    words[DATA_TABLES[5] + index] = INVALID
   }
 
   /** Drops every entry of one kind that has this value, in all regimes. */
@@ -68,11 +83,16 @@ export class FastTlb {
     })
   }
 
-  /** Empties everything. */
+  /** Empties everything. Guests do this at every switch of address spaces, so it costs what has been filled in between. */
   flushAll(): void {
+    const { words, filled, fills } = this
     this.generation++
-    const first = regimeAddress(0) >>> 2
-    for (let at = first; at < FAST_TLBS_END >>> 2; at += FAST_ENTRY_SIZE >>> 2) this.words[at] = INVALID
+    this.fills = 0
+    if (fills <= REMEMBERED) {
+      for (let i = 0; i < fills; i++) words[filled[i]] = INVALID
+      return
+    }
+    for (let at = regimeAddress(0) >>> 2; at < FAST_TLBS_END >>> 2; at += FAST_ENTRY_SIZE >>> 2) words[at] = INVALID
   }
 
   private forEach(table: FastTable, visit: (at: number) => void): void {

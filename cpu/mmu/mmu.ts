@@ -96,10 +96,7 @@ export class Mmu {
     this.codePages = codePages
     this.walker = new TableWalker(memory)
     this.fast = new FastTlb(memory)
-    this.tlb = new TranslationTlb(memory, (lo) => {
-      this.fast.dropPage(lo, false)
-      this.fast.dropPage(lo, true)
-    })
+    this.tlb = new TranslationTlb(memory, (lo, _hi, code) => this.fast.dropPage(lo, code))
     this.dirty = new Uint8Array(memory.ramSize / PAGE_SIZE)
     this.ramEnd = RAM_PHYSICAL + memory.ramSize
   }

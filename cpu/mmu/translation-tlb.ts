@@ -31,8 +31,8 @@ export interface Invalidation {
   readonly globals: boolean
 }
 
-/** Called with the page (as halves, without tag byte) of an entry that is no longer there. */
-export type Evicted = (pageLo: number, pageHi: number) => void
+/** Called with the page (as halves, without tag byte) of an entry that is no longer there, and whether it was one for code. */
+export type Evicted = (pageLo: number, pageHi: number, code: boolean) => void
 
 /** The translation TLB in machine memory. */
 export class TranslationTlb {
@@ -84,7 +84,7 @@ export class TranslationTlb {
   ): void {
     const { words } = this
     const at = entryOf(lo, hi, code)
-    if ((words[at] & VALID) !== 0) this.evicted(words[at + Word.PAGE_LO], words[at + Word.PAGE_HI])
+    if ((words[at] & VALID) !== 0) this.evicted(words[at + Word.PAGE_LO], words[at + Word.PAGE_HI], code)
     words[at] =
       VALID | (global ? GLOBAL : 0) | (el2 ? EL2 : 0) | (translation.size << SIZE_SHIFT) | (asid << ASID_SHIFT)
     words[at + Word.PAGE_LO] = lo & ~0xfff
@@ -152,7 +152,7 @@ export class TranslationTlb {
         continue
       if (!matches(words[at + Word.PAGE_LO], words[at + Word.PAGE_HI], (valid >>> SIZE_SHIFT) & 0xff)) continue
       words[at] = 0
-      this.evicted(words[at + Word.PAGE_LO], words[at + Word.PAGE_HI])
+      this.evicted(words[at + Word.PAGE_LO], words[at + Word.PAGE_HI], at >= DATA_ENTRIES * WORDS)
     }
   }
 }

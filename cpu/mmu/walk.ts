@@ -89,23 +89,21 @@ export class TableWalker {
       return this.fail(FaultStatus.TRANSLATION, 0)
     if (regime.split && (tcr & 0x80) !== 0) return this.fail(FaultStatus.TRANSLATION, 0)
 
+    // Addresses stay in halves and in 32-bit operations: a walk is made for every miss of the TLB.
     const stride = granule - 3
-    const address = (hi & 0xffff) * TWO_32 + (lo >>> 0)
-    const input = address % 2 ** inputBits
-    const firstLevel = 4 - Math.floor((inputBits - 4) / stride)
-    let level = firstLevel
-    const [baseLo, baseHi] = upper ? [regime.ttbr1Lo, regime.ttbr1Hi] : [regime.ttbr0Lo, regime.ttbr0Hi]
-    const base = (baseHi & 0xffff) * TWO_32 + ((baseLo & ~1) >>> 0)
-    if (base >= 2 ** outputBits) return this.fail(FaultStatus.ADDRESS_SIZE, 0)
-    const firstBits = inputBits - (stride * (3 - level) + granule)
-    let table = base - (base % 2 ** Math.max(firstBits + 3, 3))
+    const outputHi = outputBits - 32
+    let level = 4 - (((inputBits - 4) / stride) | 0)
+    let width = inputBits - (stride * (3 - level) + granule)
+    let tableLo = (upper ? regime.ttbr1Lo : regime.ttbr0Lo) & -(8 << width)
+    let tableHi = (upper ? regime.ttbr1Hi : regime.ttbr0Hi) & 0xffff
+    if (tableHi >>> outputHi !== 0) return this.fail(FaultStatus.ADDRESS_SIZE, 0)
     let tableAttributes = 0
     for (;;) {
       const shift = stride * (3 - level) + granule
-      const index = Math.floor(input / 2 ** shift) % 2 ** (level === firstLevel ? firstBits : stride)
-      const at = table + index * 8
-      const offset = at - RAM_PHYSICAL
-      if (offset < 0 || offset + 8 > this.memory.ramSize) return this.fail(FaultStatus.EXTERNAL_ON_WALK, level)
+      const index = field(lo, hi, shift, width)
+      const offset = (tableLo >>> 0) + index * 8 - RAM_PHYSICAL
+      if (tableHi !== 0 || offset < 0 || offset + 8 > this.memory.ramSize)
+        return this.fail(FaultStatus.EXTERNAL_ON_WALK, level)
       const word = (RAM_BASE + offset) >>> 2
       const low = this.memory.u32[word]
       const high = this.memory.u32[word + 1]
@@ -113,21 +111,23 @@ export class TableWalker {
       const isTable = (low & 2) !== 0
       if (level === 3 ? !isTable : !isTable && (level === 0 || (granule === 16 && level === 1)))
         return this.fail(FaultStatus.TRANSLATION, level)
-      const target = (high & 0xffff) * TWO_32 + ((low & 0xfffff000) >>> 0)
-      if (target >= 2 ** outputBits) return this.fail(FaultStatus.ADDRESS_SIZE, level)
+      const targetHi = high & 0xffff
+      if (targetHi >>> outputHi !== 0) return this.fail(FaultStatus.ADDRESS_SIZE, level)
       if (level < 3 && isTable) {
         // APTable, XNTable and PXNTable restrict everything below, bits 63:59.
         tableAttributes |= (high >>> 27) & 0x1f
-        table = target - (target % 2 ** granule)
+        tableLo = low & -(1 << granule)
+        tableHi = targetHi
+        width = stride
         level++
         continue
       }
       if ((low & 0x400) === 0) return this.fail(FaultStatus.ACCESS_FLAG, level)
-      const within = input % 2 ** shift
-      const block = target - (target % 2 ** shift)
+      // No block is larger than 1 GiB.
+      const within = (1 << shift) - 1
       const { result } = this
       result.fault = 0
-      result.page = block + within - (within % 4096)
+      result.page = targetHi * TWO_32 + ((((low & ~within) | (lo & within)) & ~0xfff) >>> 0)
       result.size = shift
       result.level = level
       result.attributes = leafAttributes(low, high, tableAttributes, regime.split)
@@ -150,6 +150,12 @@ export const ADDRESS_SIZE_LEVEL_0 = 0x100
 /** Log2 of the granule. TG0 is 0 for 4 KiB and 1 for 64 KiB, TG1 the same with bit 1 flipped; 16 KiB is not implemented. */
 function granuleBits(tg: number): number {
   return tg === 1 ? 16 : 12
+}
+
+/** Bits <shift+width-1:shift> of an address in halves; the width is below 32. */
+function field(lo: number, hi: number, shift: number, width: number): number {
+  const bits = shift >= 32 ? hi >>> (shift - 32) : (lo >>> shift) | (hi << (32 - shift))
+  return bits & ((1 << width) - 1)
 }
 
 /** All bits above the input size must equal bit 55, the top byte aside if it is a tag. */

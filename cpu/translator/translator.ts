@@ -35,6 +35,8 @@ const REGIONS_PER_MODULE = 16
 const MAX_MODULES = 3000
 /** Numbers are of 16 bits. */
 const MAX_REGIONS = 0xffff
+/** The heat, in thresholds, of code that is in a region which begins elsewhere. */
+const COVERED = -16
 /** A page whose translations are lost again and again must be hotter each time, up to so many doublings. */
 const MAX_BACKOFF = 12
 
@@ -234,6 +236,10 @@ export class Translator {
         return page * PAGE_INSTRUCTIONS + ((offset & (PAGE_SIZE - 1)) >>> 2)
       }),
     )
+    // Whoever reaches these otherwise than by this region must do so often to deserve regions of their own.
+    for (const { offset, code } of region.blocks)
+      if (code.length > 0)
+        this.setHeat(recordsAt(offset) + ((offset & (PAGE_SIZE - 1)) >>> 2) * RECORD_SIZE, COVERED * this.threshold)
     const number = this.free.pop() ?? ++this.highest
     const entry: RegionEntry = { number, record, regime, instructions: Int32Array.from(instructions) }
     this.directory.add(entry)
