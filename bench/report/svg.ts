@@ -11,6 +11,8 @@ const BAR = 11
 const TOP = 64
 const TITLE = 30
 const BOTTOM = 44
+/** Letters of the caption that fit in a line. */
+const LINE = 115
 const SERIES = [
   { column: 'record', label: 'record', colour: '#1b6ca8' },
   { column: 'replay', label: 'replay', colour: '#e08e2b' },
@@ -21,9 +23,10 @@ const STEPS = [1, 2, 5]
 /**
  * The picture, an SVG document by itself.
  *
- * @param caption what was measured on what, one line each.
+ * @param caption what was measured on what.
  */
 export function svgReport(all: readonly Ratio[], caption: readonly string[]): string {
+  const captionLines = caption.flatMap((line) => wrapped(line))
   const shown = all.filter(({ record, replay }) => record || replay)
   const values = shown.flatMap(({ record, replay }) =>
     [record, replay].flatMap((one) => (one ? [one.low, one.high] : [])),
@@ -42,7 +45,7 @@ export function svgReport(all: readonly Ratio[], caption: readonly string[]): st
       y += ROW
     }
   }
-  const height = y + BOTTOM + 16 * caption.length
+  const height = y + BOTTOM + 16 * captionLines.length
   const grid = axis.marks().map((value) => {
     const x = axis.at(value)
     const look = value === 1 ? 'stroke="#222" stroke-width="1.5"' : 'stroke="#ddd"'
@@ -52,7 +55,7 @@ export function svgReport(all: readonly Ratio[], caption: readonly string[]): st
     const x = LEFT + i * 90
     return `<rect x="${x}" y="38" width="12" height="12" fill="${colour}"/>${text(x + 18, 49, label)}`
   })
-  const notes = caption.map((line, i) => text(8, y + BOTTOM + 16 * i, line, 'font-size="11" fill="#555"'))
+  const notes = captionLines.map((line, i) => text(8, y + BOTTOM + 16 * i, line, 'font-size="11" fill="#555"'))
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="13" fill="#222">`,
     `<rect width="${WIDTH}" height="${height}" fill="#fff"/>`,
@@ -109,6 +112,17 @@ const round = (x: number): number => Math.round(x * 10) / 10
 
 const text = (x: number, y: number, content: string, look = ''): string =>
   `<text x="${x}" y="${y}"${look === '' ? '' : ` ${look}`}>${escaped(content)}</text>`
+
+/** A text in lines that fit the picture. */
+function wrapped(content: string): string[] {
+  const lines = ['']
+  for (const word of content.split(' ')) {
+    const longer = `${lines[lines.length - 1]} ${word}`.trimStart()
+    if (longer.length <= LINE) lines[lines.length - 1] = longer
+    else lines.push(word)
+  }
+  return lines
+}
 
 const escaped = (content: string): string =>
   content.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')

@@ -80,6 +80,13 @@ describe('the picture', () => {
       expect(y).toBeLessThan(height)
     }
   })
+  test('a long caption takes several lines', () => {
+    const caption = Array.from({ length: 60 }, (_, i) => `word${i}`).join(' ')
+    const lines = [...svgReport([], [caption]).matchAll(/fill="#555">([^<]*)</g)].map(([, text]) => text)
+    expect(lines.length).toBeGreaterThan(2)
+    for (const line of lines) expect(line.length).toBeLessThan(120)
+    expect(lines.join(' ')).toBe(caption)
+  })
   test('nothing to show is a picture too', () => {
     expect(elements(svgReport([], []))[0]).toBe('svg')
   })
