@@ -7,9 +7,12 @@ import { DebuggerError } from '../../replay/debugger/error.js'
 import { TraceReader } from '../../trace/reader.js'
 import { engineOption } from '../engine.js'
 import { Exit, UsageError } from '../errors.js'
+import { megabytes, portNumber, serveGdb } from '../gdb.js'
 import { print, say } from '../output.js'
 
 interface Flags {
+  readonly gdb?: number
+  readonly checkpointMemory?: number
   readonly x?: string
   readonly e: readonly string[]
   readonly engine: Engine
@@ -20,16 +23,22 @@ export function addDebug(program: Command, exit: (code: number) => void): void {
   const command: Command = program
     .command('debug <trace>')
     .description('look around in a trace, forwards and backwards; help explains the commands')
+    .option('--gdb <port>', 'wait on 127.0.0.1 for gdb instead; 0 for any free port', portNumber)
+    .option('--checkpoint-memory <MB>', 'memory for states that make going back quick, by default 512', megabytes)
     .option('-x <file>', 'carry out the commands in a file, and leave')
     .option('-e <command>', 'carry out a command, and leave; may be given again', collect, [])
     .addOption(engineOption())
-  command.action(async (path: string, { x, e, engine }: Flags) => {
+  command.action(async (path: string, { gdb, checkpointMemory, x, e, engine }: Flags) => {
+    const timeline = checkpointMemory === undefined ? {} : { checkpointMemory }
+    if (gdb !== undefined && (x !== undefined || e.length > 0))
+      throw new UsageError('--gdb and a script exclude each other: give commands to gdb instead')
+    if (gdb !== undefined) return exit(await serveGdb(path, gdb, engine, timeline))
     const script = x === undefined ? [] : scriptLines(x)
     const reader = TraceReader.open(path)
     try {
-      // Loaded here, and not by those who record: a module costs half a millisecond.
+// Loaded here, and not by those who record: a module costs half a millisecond.
       const { Debugger: Session } = await import('../../replay/debugger/debugger.js')
-      const debug = new Session(reader)
+      const debug = new Session(reader, timeline)
       debug.timeline.machine.cpu.setEngine(engine)
       if (x === undefined && e.length === 0) {
         if (process.stdin.isTTY) return exit(await converse(debug))

@@ -1,7 +1,7 @@
 /** The time-travel debugger: carries out commands on a trace's timeline. Knows no terminal; lines go in, lines come out. */
 import { disassemble } from '../../cpu/isa/disassembler.js'
 import type { TraceReader } from '../../trace/reader.js'
-import { type Stop, Timeline } from '../timeline.js'
+import { type Stop, Timeline, type TimelineOptions } from '../timeline.js'
 import { COMMANDS, INFO, findCommand } from './commands.js'
 import type { ExamineFormat, ReadMemory } from './examine.js'
 import { evaluate } from './expressions.js'
@@ -22,9 +22,9 @@ export class Debugger {
   private readonly reader: TraceReader
 
   /** @throws {TraceError} if the trace holds what this kaal cannot honour. */
-  constructor(reader: TraceReader) {
+  constructor(reader: TraceReader, options: TimelineOptions = {}) {
     this.reader = reader
-    this.timeline = new Timeline(reader)
+    this.timeline = new Timeline(reader, options)
     this.names = new Names(this.timeline.symbols)
   }
 
@@ -83,6 +83,8 @@ export class Debugger {
     const why = {
       step: [],
       breakpoint: [`breakpoint${breakpoint === undefined ? '' : ` ${breakpoint}`}`],
+      watchpoint: [`watchpoint${breakpoint === undefined ? '' : ` ${breakpoint}`}`],
+      event: [`event${breakpoint === undefined ? '' : ` ${breakpoint}`}`],
       start: ['start of the trace'],
       end: ['end of the trace'],
       interrupted: ['interrupted'],
