@@ -1,10 +1,9 @@
 /** `kaal debug T`: the time-travel debugger on a terminal, or on a script. */
 import { readFileSync } from 'node:fs'
-import { text as readAll } from 'node:stream/consumers'
 import type { Command } from 'commander'
 import type { Engine } from '../../cpu/translator/translator.js'
 import type { Report } from '../../replay/debugger/command.js'
-import { Debugger } from '../../replay/debugger/debugger.js'
+import type { Debugger } from '../../replay/debugger/debugger.js'
 import { DebuggerError } from '../../replay/debugger/error.js'
 import { TraceReader } from '../../trace/reader.js'
 import { engineOption } from '../engine.js'
@@ -12,7 +11,6 @@ import { Exit, UsageError } from '../errors.js'
 import { megabytes, portNumber, serveGdb } from '../gdb.js'
 import { json, print, say } from '../output.js'
 import { sourceReader } from '../source-files.js'
-import { converse } from '../terminal.js'
 
 interface Flags {
   readonly gdb?: number
@@ -49,13 +47,17 @@ export function addDebug(program: Command, exit: (code: number) => void): void {
     const reader = TraceReader.open(path)
     const show = flags.json ? asJson : (_: string, { lines }: Report) => lines
     try {
-      const debug = new Debugger(reader, { ...timeline, symbols, readSource: sourceReader(flags.source), warn: say })
+      // Loaded here, and not by those who record: a module costs half a millisecond.
+      const { Debugger: Session } = await import('../../replay/debugger/debugger.js')
+      const debug = new Session(reader, { ...timeline, symbols, readSource: sourceReader(flags.source), warn: say })
       debug.timeline.machine.cpu.setEngine(flags.engine)
       if (file === undefined && e.length === 0) {
         if (process.stdin.isTTY) {
+          const { converse } = await import('../terminal.js')
           await converse(debug, show)
           return exit(Exit.GOOD)
         }
+        const { text: readAll } = await import('node:stream/consumers')
         const lines = linesOf(await readAll(process.stdin), (n) => `standard input, line ${n}`)
         return exit(await runScript(debug, lines, show))
       }

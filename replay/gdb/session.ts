@@ -10,6 +10,7 @@
 import type { Watchpoint } from '../../cpu/mmu/watchpoints.js'
 import type { Stop } from '../timeline/points.js'
 import type { Timeline } from '../timeline.js'
+import { yieldToHost } from '../platform.js'
 import type { Monitor } from './monitor.js'
 import { PACKET_SIZE, PacketReader, hexToText, packet, parseHex, textToHex, toHex } from './packets.js'
 import { CORE_REGISTERS, type TargetRegister, registerHex, targetRegisters, targetXml } from './target.js'
@@ -36,6 +37,8 @@ const MOST_POINTS = 4096
 const MOST_BYTES = (PACKET_SIZE - 16) / 2
 /** Instructions that a range step may take before it stops by itself. */
 const LONGEST_RANGE_STEP = 1_000_000
+/** Steps of a range step between two turns of the host's event loop. */
+const STEPS_A_TURN = 1024
 
 type PointType = 0 | 1 | 2 | 3 | 4
 const WATCH_KINDS: Readonly<Record<2 | 3 | 4, Watchpoint['kind']>> = { 2: 'write', 3: 'read', 4: 'access' }
@@ -65,6 +68,7 @@ export class GdbSession {
   /** Resolves when what is being answered is answered. */
   private answered = Promise.resolve()
   private running = false
+  private interrupted = false
   private closed = false
   /** The client has these stop reasons explained. */
   private readonly knows = { swbreak: false, hwbreak: false }
@@ -91,6 +95,7 @@ export class GdbSession {
       if (this.closed) return
       switch (received.kind) {
         case 'interrupt':
+          this.interrupted = this.running
           if (this.running) this.timeline.interrupt()
           break
         case 'ack':
@@ -215,7 +220,7 @@ export class GdbSession {
       if (!match) return ERROR
       const [, verb, argument, thread] = match
       if (thread !== undefined && !['-1', '0', THREAD].includes(thread)) continue
-      if (verb === 'r') return this.stepRange(argument)
+      if (verb === 'r') return this.whileRunning(() => this.stepRange(argument))
       return this.resume(verb.toLowerCase() === 's' ? 's' : 'c')
     }
     return ERROR
@@ -342,17 +347,19 @@ export class GdbSession {
   }
 
   private async resume(how: 's' | 'c' | 'bs' | 'bc'): Promise<string> {
+    return this.whileRunning(async () => {
+      if (how === 's') return this.stopped(this.step(), 'forwards')
+      if (how === 'c') return this.stopped(await this.continue(), 'forwards')
+      return this.stopped(how === 'bs' ? this.stepBack() : await this.continueBack(), 'backwards')
+    })
+  }
+
+  /** Does something that the client may interrupt. */
+  private async whileRunning(action: () => Promise<string>): Promise<string> {
     this.running = true
+    this.interrupted = false
     try {
-      const backwards = how === 'bs' || how === 'bc'
-      const stop = await (how === 's'
-        ? this.step()
-        : how === 'c'
-          ? this.continue()
-          : how === 'bs'
-            ? this.stepBack()
-            : this.continueBack())
-      return this.stopped(stop, backwards ? 'backwards' : 'forwards')
+      return await action()
     } finally {
       this.running = false
     }
@@ -363,7 +370,11 @@ export class GdbSession {
     const [start, end] = argument.split(',', 2).map(parseHex)
     if (start === undefined || end === undefined) return ERROR
     const { timeline } = this
-    for (let n = 0; n < LONGEST_RANGE_STEP; n++) {
+    for (let n = 1; n < LONGEST_RANGE_STEP; n++) {
+      if (n % STEPS_A_TURN === 0) {
+        await yieldToHost()
+        if (this.interrupted) return this.stopped({ reason: 'interrupted', position: timeline.position }, 'forwards')
+      }
       const stop = this.step()
       const { pc } = timeline.machine.cpu.state
       const breakpoint = timeline.breakpoints.list().find(({ address }) => address === pc)

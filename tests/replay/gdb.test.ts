@@ -311,6 +311,16 @@ describe('a client', () => {
     expect(timeline.position).toBeLessThan(timeline.end)
   })
 
+  test('stops a long range step', async () => {
+    const client = await Client.open()
+    await client.monitor('goto start')
+    client.raw(packet('vCont;r0,ffffffffffffffff:1'))
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    client.raw('\u0003')
+    expect(await client.answer()).toBe('T02thread:1;')
+    expect(timeline.position).toBeLessThan(timeline.end)
+  })
+
   test('that comes while there is another is turned away; when that has gone, the next is served', async () => {
     const first = await Client.open()
     expect(await first.ask('qC')).toBe('QC1')
