@@ -36,10 +36,6 @@ for kind, text in steps:
         while data:
             data = data[os.write(master, data) :]
             read(0)
-    elif kind == "type":
-        for character in text:
-            os.write(master, character.encode())
-            read(0.03)
     elif kind == "signal":
         child.send_signal(int(text))
     else:
