@@ -1,6 +1,7 @@
 /** Generated guests give the same state at every stop, whichever engine runs them. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { ExceptionClass } from '../../cpu/exceptions.js'
 import { type Case, Comparison } from './comparison.js'
 
 const number = fc.noBias(fc.nat({ max: 0xffff_ffff }))
@@ -51,4 +52,15 @@ describe.each([
     )
     expect(tested.cpu.translations.translated - before).toBeGreaterThan(numRuns)
   })
+})
+
+test('there was something to compare', () => {
+  expect(comparison.programs).toBeGreaterThanOrEqual(3000)
+  expect(comparison.instructions).toBeGreaterThan(1000 * comparison.programs)
+  expect(comparison.unsupported).toBeLessThan(comparison.programs / 100)
+  const { UNKNOWN, FP_ACCESS, ILLEGAL_STATE, SYSTEM_REGISTER, PC_ALIGNMENT } = ExceptionClass
+  const { INSTRUCTION_ABORT, INSTRUCTION_ABORT_LOWER, DATA_ABORT, DATA_ABORT_LOWER } = ExceptionClass
+  const aborts = [INSTRUCTION_ABORT, INSTRUCTION_ABORT_LOWER, DATA_ABORT, DATA_ABORT_LOWER]
+  for (const each of [UNKNOWN, FP_ACCESS, ILLEGAL_STATE, SYSTEM_REGISTER, PC_ALIGNMENT, ...aborts])
+    expect(tested.faults.get(each) ?? 0, `faults of class ${each}`).toBeGreaterThan(20)
 })

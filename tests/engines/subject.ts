@@ -43,6 +43,7 @@ export class Subject implements Board {
   }
 
   private note(what: string, ...numbers: number[]): void {
+    if (this.cpu.remaining >= 2 ** 31) throw new Error(`the budget has been overdrawn: ${this.cpu.remaining | 0} left`)
     this.events.push(`${this.position} ${what} ${numbers.map((n) => n.toString(16)).join(' ')}`)
   }
 
