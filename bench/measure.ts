@@ -22,12 +22,17 @@ const INTERRUPTS = ['SIGINT', 'SIGTERM'] as const
 /** Descriptor 3 is ours alone: a program that is left behind must not keep it open. */
 const SCRIPT = '"$@" 3>&-; code=$?; times >&3; exit $code'
 
+/** What a run has cost, and what the program has written to its standard error. */
+export interface Run extends Cost {
+  readonly messages: string
+}
+
 /**
  * Runs a program to its end; its standard output goes to a file, so that this process takes no part in the run.
  *
  * @throws {Error} if it cannot be started, fails, or takes longer than `seconds`.
  */
-export async function measure(command: readonly string[], output: string, seconds: number): Promise<Cost> {
+export async function measure(command: readonly string[], output: string, seconds: number): Promise<Run> {
   const file = openSync(output, 'w')
   const begin = performance.now()
   const child = spawn('bash', ['-c', SCRIPT, 'bash', ...command], {
@@ -58,7 +63,7 @@ export async function measure(command: readonly string[], output: string, second
     if (late) throw new Error(`not finished after ${seconds} s: ${command.join(' ')}`)
     if (signal !== null) throw new Error(`killed by ${signal}: ${command.join(' ')}`)
     if (code !== 0) throw new Error(`exit code ${code}: ${command.join(' ')}\n${(await messages).trim()}`)
-    return { cpu: childTime(await times), wall }
+    return { cpu: childTime(await times), wall, messages: await messages }
   } finally {
     clearTimeout(limit)
     for (const signal of INTERRUPTS) process.off(signal, interrupted)

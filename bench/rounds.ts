@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { TraceReader } from '../trace/reader.js'
 import { type Guest, wrongOutput } from './guests.js'
 import { type Cost, measure } from './measure.js'
-import type { Mode } from './systems.js'
+import { type Mode, modeName } from './systems.js'
 
 /** All runs of a guest in a mode. */
 export interface Series {
@@ -37,21 +37,23 @@ const LONGEST_RUN = 600
 export async function runRounds({ guests, modes, images, rounds, folder, onProgress }: Plan): Promise<Series[]> {
   const series = guests.flatMap((guest) => modes.map((mode): Series => ({ guest, mode, costs: [] })))
   const outputs = new Map<string, Buffer>()
-  const digests = new Map<string, string>()
+  const known: Known = { digests: new Map(), totals: new Map() }
   for (let round = 1; round <= rounds; round++) {
     for (const one of series) {
       const { guest, mode } = one
-      const who = `${guest.name}, ${mode.system} ${mode.name}`
+      const who = `${guest.name}, ${modeName(mode)}`
       onProgress?.(`round ${round} of ${rounds}: ${who}`)
-      const trace = join(folder, `${guest.name}.${mode.system === 'kaal' ? 'kaal' : 'rr'}`)
+      const trace = join(folder, `${guest.name}${mode.engine ?? ''}.${mode.system === 'kaal' ? 'kaal' : 'rr'}`)
       const output = join(folder, 'output')
       try {
-        one.costs.push(await measure(mode.command(imageOf(images, guest), trace), output, LONGEST_RUN))
+        const { messages, ...cost } = await measure(mode.command(imageOf(images, guest), trace), output, LONGEST_RUN)
+        one.costs.push(cost)
         const bytes = readFileSync(output)
         const wrong = wrongOutput(guest, bytes.toString('latin1'), mode.counting) ?? differs(outputs, one, bytes)
         if (wrong !== undefined) throw new Error(wrong)
         if (mode.name === 'record') one.traceBytes = statSync(trace).size
-        if (mode.system === 'kaal' && mode.name === 'record') checkTrace(trace, guest, digests)
+        if (mode.instructions) checkTotal(mode.instructions(messages), guest, known)
+        if (mode.system === 'kaal' && mode.name === 'record') checkTrace(trace, guest, known)
       } catch (error) {
         throw new Error(`${who}: ${(error as Error).message}`, { cause: error })
       }
@@ -75,15 +77,26 @@ function differs(outputs: Map<string, Buffer>, { guest, mode }: Series, bytes: B
   return undefined
 }
 
-/** A recording has the guest's number of instructions, and all recordings of a guest have the same final digest. */
-function checkTrace(path: string, guest: Guest, digests: Map<string, string>): void {
+/** What the runs before have found, by guest. */
+interface Known {
+  readonly digests: Map<string, string>
+  readonly totals: Map<string, number>
+}
+
+/** A recording has the guest's number of instructions, and all recordings of a guest have the same final digest, whatever the engine. */
+function checkTrace(path: string, guest: Guest, known: Known): void {
   const reader = TraceReader.open(path)
   const { instructions, finalDigest } = reader.meta
   reader.close()
-  if (instructions !== guest.instructions)
-    throw new Error(`${instructions} instructions in the trace, and should be ${guest.instructions}`)
-  const first = digests.get(guest.name) ?? finalDigest
+  checkTotal(instructions, guest, known)
+  const first = known.digests.get(guest.name) ?? finalDigest
   if (finalDigest === undefined || finalDigest !== first)
-    throw new Error(`final digest ${finalDigest}, and ${first} in the round before`)
-  digests.set(guest.name, finalDigest)
+    throw new Error(`final digest ${finalDigest}, and ${first} in the runs before`)
+  known.digests.set(guest.name, finalDigest)
+}
+
+function checkTotal(total: number, guest: Guest, { totals }: Known): void {
+  const right = guest.instructions ?? totals.get(guest.name) ?? total
+  if (!(total > 0) || total !== right) throw new Error(`${total} instructions, and should be ${right}`)
+  totals.set(guest.name, total)
 }

@@ -41,5 +41,5 @@ export const times = (value: number | undefined): string => (value === undefined
 export const grouped = (value: number | undefined): string =>
   value === undefined ? '' : String(value).replaceAll(/\B(?=(\d{3})+$)/g, ',')
 
-/** `12%`. */
-export const percent = (share: number): string => `${(share * 100).toFixed(0)}%`
+/** `12.6%`. */
+export const percent = (share: number): string => `${(share * 100).toFixed(1)}%`

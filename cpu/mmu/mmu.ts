@@ -463,7 +463,8 @@ export class Mmu {
     return (bits & AccessBits.UNPRIVILEGED) !== 0 && el === 1 ? 0 : el
   }
 
-  private isRam(physical: number): boolean {
+  /** Whether a physical address is in RAM. */
+  isRam(physical: number): boolean {
     return physical >= RAM_PHYSICAL && physical < this.ramEnd
   }
 
@@ -507,7 +508,7 @@ export class Mmu {
 }
 
 /** Stage 1 permissions (Arm ARM DDI 0487, D8.4): by exception level, AP, XN bits and SCTLR_ELx.WXN. */
-function permitted(attributes: number, el: number, kind: AccessKind, wxn: boolean): boolean {
+export function permitted(attributes: number, el: number, kind: AccessKind, wxn: boolean): boolean {
   const user = (attributes & Attribute.USER) !== 0
   const writable = (attributes & Attribute.READ_ONLY) === 0
   if (el === 0) {

@@ -1,7 +1,7 @@
 /** What is looked for in a guest's output, and where images come from. */
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { DEFAULT_GUESTS, GUESTS, images, parseLastLine, wrongOutput } from '../../bench/guests.js'
+import { GROUPS, GUESTS, images, parseLastLine, wrongOutput } from '../../bench/guests.js'
 
 const guest = (name: string) => {
   const found = GUESTS.find((one) => one.name === name)
@@ -46,13 +46,45 @@ describe('the check of an output', () => {
   test('silence is wrong', () => {
     expect(wrongOutput(guest('cpu'), '', true)).toContain('no last line')
   })
+  test('a kernel says what it says, and no test of it fails where time is counted', () => {
+    const boot = 'Self tests: 68 passed, 0 failed\r\nSystem powering off.\r\n'
+    expect(wrongOutput(guest('kaal-boot'), boot, true)).toBeUndefined()
+    const failed = boot.replace('0 failed', '1 failed')
+    expect(wrongOutput(guest('kaal-boot'), failed, true)).toContain('1 failed')
+    expect(wrongOutput(guest('kaal-boot'), failed, false)).toBeUndefined()
+  })
 })
 
-test('every guest has an image', () => {
-  const paths = images('bench/guests', GUESTS)
-  for (const { name } of GUESTS) expect(existsSync(paths.get(name) ?? ''), name).toBe(true)
-})
+describe('the list of guests', () => {
+  const prebuilt = readdirSync('bench/guests/prebuilt').map((name) => name.replace(/\.elf$/, ''))
+  /** These want input: only the comparison with QEMU runs them. */
+  const WITH_INPUT = ['echo', 'echo-spin']
 
-test('the guests measured by default exist', () => {
-  for (const name of DEFAULT_GUESTS) expect(guest(name).instructions).toBeGreaterThan(1_000_000)
+  test('every guest has an image, and every image is a guest', () => {
+    const paths = images('.', GUESTS)
+    for (const { name } of GUESTS) expect(existsSync(paths.get(name) ?? ''), name).toBe(true)
+    const built = GUESTS.filter(({ image }) => image === undefined).map(({ name }) => name)
+    expect([...built, ...WITH_INPUT].toSorted()).toEqual(prebuilt.toSorted())
+  })
+  test('images are small', () => {
+    for (const name of prebuilt) expect(statSync(`bench/guests/prebuilt/${name}.elf`).size, name).toBeLessThan(200_000)
+  })
+  test("every group has guests, and every guest's name is its own", () => {
+    expect(new Set(GUESTS.map(({ group }) => group))).toEqual(new Set(GROUPS.map(({ name }) => name)))
+    expect(new Set(GUESTS.map(({ name }) => name)).size).toBe(GUESTS.length)
+  })
+  test('their README has the same results and totals', () => {
+    const rows = readFileSync('bench/guests/README.md', 'utf8')
+      .split('\n')
+      .filter((line) => line.startsWith('| '))
+      .map((line) => line.split(' | '))
+    for (const { name, instructions, says } of GUESTS) {
+      if (instructions === undefined || !('result' in says)) continue
+      const row = rows.find((cells) => cells[0].replace('| ', '').split(', ').includes(name))
+      expect(row, name).toBeDefined()
+      const [, , , result, totals] = row ?? []
+      expect(totals.replaceAll(',', ''), name).toContain(String(instructions))
+      if (/^[0-9a-f]+$/.test(result)) expect(says.result, name).toBe(result)
+    }
+  })
 })

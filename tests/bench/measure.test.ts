@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
+import { GUESTS } from '../../bench/guests.js'
 import { childTime, measure } from '../../bench/measure.js'
 import { parseOptions } from '../../bench/options.js'
 
@@ -16,6 +17,7 @@ describe('measure', () => {
       new w.Worker(spin, { eval: true }); console.log('out')`
     const cost = await measure([process.execPath, '-e', code], output, 60)
     expect(readFileSync(output, 'utf8')).toBe('out\n')
+    expect(cost.messages).toBe('')
     expect(cost.cpu).toBeGreaterThan(0.1)
     expect(cost.wall).toBeGreaterThan(0.3)
   })
@@ -40,7 +42,12 @@ describe('options', () => {
   test('defaults', () => {
     const options = parseOptions([])
     expect(options?.rounds).toBe(3)
-    expect(options?.guests.map(({ name }) => name)).toEqual(['null', 'cpu', 'mix', 'svc', 'uart', 'spin'])
+    expect(options?.guests).toEqual(GUESTS)
+    expect(options?.engines).toEqual([])
+    expect(options?.profile).toBe(false)
+  })
+  test('each engine is measured once', () => {
+    expect(parseOptions(['--engines', 'interpreter,hybrid,interpreter'])?.engines).toEqual(['interpreter', 'hybrid'])
   })
   test('start-up is measured once, and first', () => {
     expect(parseOptions(['--guests', 'irq,null,irq'])?.guests.map(({ name }) => name)).toEqual(['null', 'irq'])
@@ -49,6 +56,7 @@ describe('options', () => {
     [['--rounds', '0'], '--rounds 0'],
     [['--rounds', '1.5'], '--rounds 1.5'],
     [['--guests', 'cpu,echo'], '--guests echo'],
+    [['--engines', 'hybrid,jit'], '--engines jit'],
     [['--fast'], '--fast'],
   ])('%j is refused', (args, message) => {
     expect(() => parseOptions(args)).toThrow(message)

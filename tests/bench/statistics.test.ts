@@ -1,6 +1,6 @@
 /** Medians, spreads and rates. */
 import { describe, expect, test } from 'vitest'
-import { geometricMean, median, millionsPerSecond, spread } from '../../bench/statistics.js'
+import { geometricMean, median, millionsPerSecond, span } from '../../bench/statistics.js'
 
 describe('statistics', () => {
   test('the median of an odd number of values is one of them', () => {
@@ -14,9 +14,9 @@ describe('statistics', () => {
     median(values)
     expect(values).toEqual([3, 1, 2])
   })
-  test('the spread is a share of the median', () => {
-    expect(spread([2, 1, 4])).toBe(1.5)
-    expect(spread([7])).toBe(0)
+  test('a span has the middle and both ends', () => {
+    expect(span([2, 1, 4])).toEqual({ median: 2, min: 1, max: 4 })
+    expect(span([7])).toEqual({ median: 7, min: 7, max: 7 })
   })
   test('the geometric mean of a ratio and its inverse is 1', () => {
     expect(geometricMean([4, 0.25])).toBeCloseTo(1)

@@ -31,7 +31,7 @@ let from: number
 let seen: Seen[]
 
 beforeAll(async () => {
-  const { path } = await record({ kernel: KAAL, snapshotInterval: 2 ** 19 })
+  const { path } = await record({ kernel: KAAL, snapshots: { interval: 2 ** 19, pageInstructions: 0 } })
   reader = TraceReader.open(path)
   timeline = new Timeline(reader)
   const [first] = reader.interrupts()
