@@ -12,6 +12,8 @@ const PAGE_SHIFT = 12
 const PAGE = 2 ** PAGE_SHIFT
 /** Every device register of `virt` that can be reached with a 32-bit address lies below RAM. */
 const LOW_END = 0x4000_0000
+/** Marks a page with several regions, which are searched; no region has this number. */
+const SHARED = 255
 
 /** A device at its place. */
 export interface Region {
@@ -25,46 +27,45 @@ export class Bus {
   lo = 0
   hi = 0
 
-  /** Regions by page below RAM; a page shared by several regions is searched. */
-  private readonly pages: (Region | Region[] | undefined)[] = Array.from({ length: LOW_END / PAGE })
-  /** Regions above RAM, few and rarely used. */
-  private readonly high: Region[] = []
+  /** For each page below RAM: 0 if nothing is there, the number of its region in {@link regions}, from 1, or {@link SHARED}. */
+  private readonly pages = new Uint8Array(LOW_END / PAGE)
   readonly regions: Region[] = []
 
   /**
    * Puts a device at guest physical addresses `base` to `base + size - 1`: it answers accesses that start there.
    *
-   * @throws {Error} if the range overlaps that of another device: a board is wired wrongly.
+   * @throws {Error} if the range overlaps that of another device, or there are too many: a board is wired wrongly.
    */
   map(base: number, size: number, device: MmioDevice): void {
     const clash = this.regions.find((other) => base < other.base + other.size && other.base < base + size)
     if (clash) throw new Error(`${device.name} at 0x${base.toString(16)} overlaps ${clash.device.name}`)
-    const region = { base, size, device }
-    this.regions.push(region)
-    if (base >= LOW_END) {
-      this.high.push(region)
-      return
-    }
-    for (let page = Math.floor(base / PAGE); page * PAGE < base + size; page++) {
-      const there = this.pages[page]
-      if (!there) this.pages[page] = region
-      else if (Array.isArray(there)) there.push(region)
-      else this.pages[page] = [there, region]
-    }
+    const number = this.regions.push({ base, size, device })
+    if (number === SHARED) throw new Error(`no room on the bus for ${device.name}`)
+    if (base >= LOW_END) return
+    const pages = this.pages.subarray(Math.floor(base / PAGE), Math.ceil((base + size) / PAGE))
+    const first = pages[0] === 0 ? number : SHARED
+    const last = pages.length > 1 && pages[pages.length - 1] !== 0 ? SHARED : number
+    pages.fill(number)
+    pages[pages.length - 1] = last
+    pages[0] = pages.length > 1 ? first : Math.max(first, last)
   }
 
   /** The region that holds an address, if any does. */
   find(pa: number): Region | undefined {
-    if (pa >= LOW_END) return this.high.find((region) => pa >= region.base && pa < region.base + region.size)
-    const there = this.pages[pa >>> PAGE_SHIFT]
-    if (!there) return undefined
-    if (Array.isArray(there)) return there.find((region) => pa >= region.base && pa < region.base + region.size)
-    return pa >= there.base && pa < there.base + there.size ? there : undefined
+    if (pa < LOW_END) {
+      const number = this.pages[pa >>> PAGE_SHIFT]
+      if (number === 0) return undefined
+      if (number !== SHARED) {
+        const region = this.regions[number - 1]
+        return pa >= region.base && pa < region.base + region.size ? region : undefined
+      }
+    }
+    return this.regions.find((region) => pa >= region.base && pa < region.base + region.size)
   }
 
   /** As `Board.read`. */
   read(pa: number, size: AccessSize): boolean {
-    if (pa % size !== 0) return this.readUnaligned(pa, size)
+    if ((pa & (size - 1)) !== 0) return this.readUnaligned(pa, size)
     const region = this.find(pa)
     if (region === undefined) return false
     const { device } = region
@@ -88,7 +89,7 @@ export class Bus {
 
   /** As `Board.write`. */
   write(pa: number, size: AccessSize, lo: number, hi: number): boolean {
-    if (pa % size !== 0) return this.writeUnaligned(pa, size, lo, hi)
+    if ((pa & (size - 1)) !== 0) return this.writeUnaligned(pa, size, lo, hi)
     const region = this.find(pa)
     if (region === undefined) return false
     const { device } = region

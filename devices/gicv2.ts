@@ -66,6 +66,8 @@ export interface GicOutputs {
   readonly fiq: readonly Line[]
 }
 
+type Scanned = 'latched' | 'level' | 'edge' | 'enabled' | 'active' | 'cpuCtlr' | 'pmr' | 'running'
+
 const bytesOf = (words: Uint32Array): Uint8Array => new Uint8Array(words.buffer, words.byteOffset, words.byteLength)
 
 /** A GICv2 for `cpus` processors. */
@@ -80,6 +82,8 @@ export class GicV2 {
   private readonly cpus: number
   private readonly outputs: GicOutputs
   private readonly state: BlockView<ReturnType<typeof fields>>
+  /** What {@link refreshCpu} reads of the state: objects of one shape for all controllers, which compilers like. */
+  private readonly arrays: Readonly<Record<Scanned, Uint32Array>>
   private readonly priority: Uint8Array
   private readonly targets: Uint8Array
   private readonly sgiSource: Uint8Array
@@ -93,6 +97,8 @@ export class GicV2 {
     this.cpus = cpus
     this.outputs = outputs
     this.state = memory.place(stateBlock('gicv2', fields(cpus)))
+    const { latched, level, edge, enabled, active, cpuCtlr, pmr, running } = this.state
+    this.arrays = { latched, level, edge, enabled, active, cpuCtlr, pmr, running }
     this.priority = bytesOf(this.state.priority)
     this.targets = bytesOf(this.state.targets)
     this.sgiSource = bytesOf(this.state.sgiSource)
@@ -198,14 +204,15 @@ export class GicV2 {
 
   /** Finds the pending interrupt of highest priority for `cpu` and drives its outputs (Arm IHI 0048B, 3.3 and 4.4). */
   private refreshCpu(cpu: number): void {
-    const { state } = this
-    const cpuCtlr = state.cpuCtlr[cpu]
+    const { latched, level, edge, enabled, active, cpuCtlr: controls, pmr, running } = this.arrays
+    const { ctlr } = this.state
+    const cpuCtlr = controls[cpu]
     let best = SPURIOUS
     let bestPriority = IDLE
-    if (state.ctlr !== 0 && (cpuCtlr & 0b11) !== 0) {
+    if (ctlr !== 0 && (cpuCtlr & 0b11) !== 0) {
       for (let w = 0; w < WORDS; w++) {
         const i = w === 0 ? cpu : this.cpus - 1 + w
-        let ready = (state.latched[i] | (state.level[i] & ~state.edge[i])) & state.enabled[i] & ~state.active[i]
+        let ready = (latched[i] | (level[i] & ~edge[i])) & enabled[i] & ~active[i]
         while (ready !== 0) {
           const bit = 31 - Math.clz32(ready & -ready)
           ready &= ready - 1
@@ -221,10 +228,10 @@ export class GicV2 {
     }
     let irq = 0
     let fiq = 0
-    if (bestPriority >= state.pmr[cpu]) best = SPURIOUS
-    else if (bestPriority < state.running[cpu]) {
+    if (bestPriority >= pmr[cpu]) best = SPURIOUS
+    else if (bestPriority < running[cpu]) {
       const group = this.group(best, cpu)
-      if ((state.ctlr >> group) & (cpuCtlr >> group) & 1) {
+      if ((ctlr >> group) & (cpuCtlr >> group) & 1) {
         if (group === 0 && cpuCtlr & FIQ_EN) fiq = 1
         else irq = 1
       }

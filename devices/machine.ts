@@ -107,6 +107,7 @@ export class Machine {
   private runBudget = 0
   private readonly state: BlockView<typeof fields>
   private readonly events: MachineEvents
+  private readonly nsPerInstruction: number
 
   /**
    * Builds the machine and loads its images.
@@ -116,6 +117,7 @@ export class Machine {
    */
   constructor(config: MachineConfig, files: BootFiles, events: MachineEvents) {
     this.config = config
+    this.nsPerInstruction = 2 ** config.icountShift
     this.boot = planBoot(files, {
       ramBytes: config.memoryBytes,
       virtualization: config.virtualization,
@@ -155,10 +157,10 @@ export class Machine {
 
   /** Virtual nanoseconds: at the end of the instruction that is executing, or at this boundary (`docs/time.md`). */
   now(): number {
-    const { state } = this
+    const { timeless: words, skipped } = this.state
     const instructions = this.executing ? this.current + 1 : this.icount
-    const timeless = state.timeless[0] + state.timeless[1] * TWO_32
-    return (instructions - timeless) * 2 ** this.config.icountShift + state.skipped[0] + state.skipped[1] * TWO_32
+    const timeless = words[0] + words[1] * TWO_32
+    return (instructions - timeless) * this.nsPerInstruction + skipped[0] + skipped[1] * TWO_32
   }
 
   /** The position of the instruction that is executing; between instructions, that of the next. */
@@ -182,7 +184,12 @@ export class Machine {
         this.door.deliver(this.icount)
         return 'input'
       }
-      if (this.now() >= this.nextDeadline()) this.deadlineReached()
+      const now = this.now()
+      let deadline = this.nextDeadline()
+      if (now >= deadline) {
+        this.deadlineReached()
+        deadline = this.nextDeadline()
+      }
       const pending = cpu.interruptible
       if (pending !== undefined) {
         this.takeInterrupt(pending)
@@ -193,8 +200,8 @@ export class Machine {
         this.pausing = false
         return 'paused'
       }
-      if (cpu.waiting) return this.nextDeadline() === Infinity ? 'asleep' : 'idle'
-      const untilDeadline = Math.ceil((this.nextDeadline() - this.now()) / 2 ** this.config.icountShift)
+      if (cpu.waiting) return deadline === Infinity ? 'asleep' : 'idle'
+      const untilDeadline = Math.ceil((deadline - now) / this.nsPerInstruction)
       const untilInput = Math.max(this.door.next - this.icount, 1)
       this.execute(Math.min(limit - this.icount, untilDeadline, untilInput, LONGEST_RUN))
       if (cpu.takeBreakpointHit()) {

@@ -4,18 +4,19 @@ import type { BootFiles } from '../devices/loader/boot.js'
 import { TraceError } from '../trace/errors.js'
 import type { TraceReader } from '../trace/reader.js'
 import type { ImageFile, MachineRecord } from '../trace/rows.js'
+import type { SnapshotPolicy } from './snapshot-policy.js'
 
 /** All that determines a run, but for its inputs. */
 export interface MachineDescription {
   readonly config: MachineConfig
   readonly files: BootFiles
-  /** Instructions between snapshots. */
-  readonly snapshotInterval: number
+  /** When snapshots are taken. */
+  readonly snapshots: SnapshotPolicy
 }
 
 /** What `meta.machine` holds. */
-export function machineRecord({ config, snapshotInterval }: MachineDescription): MachineRecord {
-  return { ...config, snapshotInterval }
+export function machineRecord({ config, snapshots }: MachineDescription): MachineRecord {
+  return { ...config, snapshotInterval: snapshots.interval, snapshotPageInstructions: snapshots.pageInstructions }
 }
 
 /** What `images` holds. */
@@ -38,7 +39,8 @@ export function readDescription(reader: TraceReader): MachineDescription {
     if (typeof machine[field] !== typeof value)
       throw damaged(`${field} is a ${typeof machine[field]}, not a ${typeof value}`)
   }
-  const { snapshotInterval, ...rest } = machine
+  // Traces of format 1 do not know the cost of a page.
+  const { snapshotInterval, snapshotPageInstructions = 0, ...rest } = machine
   const config = rest as unknown as MachineConfig
   try {
     checkConfig(config)
@@ -47,11 +49,14 @@ export function readDescription(reader: TraceReader): MachineDescription {
   }
   const interval = Number(snapshotInterval)
   if (!Number.isInteger(interval) || interval < 1) throw damaged(`snapshotInterval is ${interval}`)
+  const pageInstructions = Number(snapshotPageInstructions)
+  if (!Number.isInteger(pageInstructions) || pageInstructions < 0)
+    throw damaged(`snapshotPageInstructions is ${pageInstructions}`)
   const images = new Map([...reader.images()].map((image) => [image.role, { name: image.name, bytes: image.bytes }]))
   const kernel = images.get('kernel')
   if (!kernel) throw new TraceError(reader.path, 'damaged', 'images: there is no kernel')
   const initrd = images.get('initrd')
   const dtb = images.get('dtb')
   const files = { kernel, ...(initrd && { initrd }), ...(dtb && { dtb }) }
-  return { config, files, snapshotInterval: interval }
+  return { config, files, snapshots: { interval, pageInstructions } }
 }

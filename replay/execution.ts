@@ -11,12 +11,11 @@ import { type InputDoor, Machine, type RunEnd } from '../devices/machine.js'
 import { DigestChain, finalDigest } from '../trace/digest.js'
 import type { BatchEnd, ExceptionKind, PageImage } from '../trace/rows.js'
 import { PageHashes } from './page-hashes.js'
+import { type SnapshotPolicy, SnapshotSchedule } from './snapshot-policy.js'
 import { registerAddress } from '../cpu/state.js'
 
 /** The most instructions in a batch. */
 export const BATCH_LIMIT = 2 ** 20
-/** Instructions between snapshots, once a run is that long; the first ones come at 2^20 and each power of two up to here. */
-export const SNAPSHOT_INTERVAL = 2 ** 26
 
 const PC = registerAddress('pc') >>> 2
 /** The first word of a snapshot's events in the digest; the others are `EVENT`'s. */
@@ -57,17 +56,17 @@ export class Execution {
   readonly chain = new DigestChain()
   readonly pages: PageHashes
   private start = 0
-  private nextSnapshot: number
-  private readonly interval: number
+  private readonly schedule: SnapshotSchedule
+  /** Whether the run has come to a snapshot. */
+  private snapshotDue = false
 
   /**
-   * @param interval instructions between snapshots, see {@link SNAPSHOT_INTERVAL}; part of the machine's definition, since batches end there.
+   * @param policy when snapshots are taken; part of the machine's definition, since batches end there.
    * @throws what `new Machine` throws.
    */
-  constructor(config: MachineConfig, files: BootFiles, interval: number, listener: ExecutionListener) {
+  constructor(config: MachineConfig, files: BootFiles, policy: SnapshotPolicy, listener: ExecutionListener) {
     const { chain } = this
-    this.interval = interval
-    this.nextSnapshot = firstSnapshot(interval)
+    this.schedule = new SnapshotSchedule(policy)
     this.machine = new Machine(config, files, {
       interrupt(icount, vcpu, intid, pcLo, pcHi, el) {
         chain.interrupt(icount, vcpu, intid, pcLo, pcHi, el)
@@ -84,6 +83,7 @@ export class Execution {
       },
     })
     this.pages = new PageHashes(this.machine)
+    if (policy.pageInstructions > 0) this.pages.knowLoaded()
   }
 
   /** Where input comes from. */
@@ -98,7 +98,7 @@ export class Execution {
 
   /** The position, at most `limit`, at which the current batch ends if nothing happens before. */
   batchLimit(limit: number): number {
-    return Math.min(this.start + BATCH_LIMIT, this.nextSnapshot, limit)
+    return Math.min(this.start + BATCH_LIMIT, this.schedule.next, limit)
   }
 
   /** An input has been given to the machine; folds it into the digest. */
@@ -108,14 +108,14 @@ export class Execution {
   }
 
   /**
-   * Goes on after a snapshot's state has been put back: the batch that follows begins here.
+   * Goes on after a snapshot's state has been put back, RAM included: the batch that follows begins here.
    *
    * @param digestLo @param digestHi the digest of the batch at whose end the snapshot was taken.
    */
   resume(icount: number, digestLo: number, digestHi: number): void {
     this.start = icount
-    this.nextSnapshot = firstSnapshot(this.interval)
-    while (this.nextSnapshot <= icount) this.nextSnapshot = following(this.nextSnapshot, this.interval)
+    this.schedule.taken(icount)
+    this.machine.cpu.mmu.watchWrites()
     this.chain.restart(digestLo, digestHi)
   }
 
@@ -125,18 +125,23 @@ export class Execution {
    * @returns what the machine stopped for. Of these, 'asleep' and 'limit' at `limit` leave the batch open; {@link endBatch} ends it.
    */
   run(limit: number): RunEnd {
-    const { machine } = this
-    const end = machine.run(this.batchLimit(limit))
-    // A processor that waits at the limit goes on waiting: its batch ends with what wakes it, so that input can still come at this boundary.
-    const waits = end === 'limit' && machine.icount < limit && machine.cpu.waiting
-    return waits ? machine.run(machine.icount + 1) : end
+    const { machine, schedule } = this
+    for (;;) {
+      const end = machine.run(this.batchLimit(limit))
+      if (end !== 'limit') return end
+      // A processor that waits at the limit goes on waiting: its batch ends with what wakes it, so that input can still come at this boundary.
+      if (machine.icount < limit && machine.cpu.waiting) return machine.run(machine.icount + 1)
+      if (machine.icount !== schedule.next) return end
+      this.snapshotDue = schedule.due(() => this.pages.written())
+      if (this.snapshotDue || machine.icount >= this.batchLimit(limit)) return end
+    }
   }
 
   /** Why the batch ends for what {@link run} returned; undefined if it does not. */
   endFor(end: RunEnd): BatchEnd | undefined {
     if (end === 'asleep' || end === 'paused' || end === 'breakpoint') return undefined
     if (end !== 'limit') return end
-    if (this.machine.icount === this.nextSnapshot) return 'snapshot'
+    if (this.snapshotDue) return 'snapshot'
     return this.machine.icount - this.start === BATCH_LIMIT ? 'limit' : undefined
   }
 
@@ -150,12 +155,14 @@ export class Execution {
     if (ended === 'snapshot') {
       pages = this.pages.update()
       this.foldPages(pages)
-      this.nextSnapshot = following(this.nextSnapshot, this.interval)
+      this.schedule.taken(machine.icount)
+      this.snapshotDue = false
     }
     machine.hash.compute()
     const { u32 } = machine.memory
     const count = machine.icount - start
-    const [pcLo, pcHi] = [u32[PC], u32[PC + 1]]
+    const pcLo = u32[PC]
+    const pcHi = u32[PC + 1]
     chain.endBatch(start, count, 0, pcLo, pcHi, ended, machine.hash.lo, machine.hash.hi)
     this.start = machine.icount
     return { icount: start, count, pcLo, pcHi, ended, digestLo: chain.lo, digestHi: chain.hi, pages }
@@ -163,7 +170,7 @@ export class Execution {
 
   /** The digest of the whole run so far: 64 hexadecimal digits. Only at the end of a batch. */
   finalDigest(): string {
-    this.pages.update()
+    this.pages.refresh()
     const { lo: digestLo, hi: digestHi } = this.chain
     return finalDigest({ digestLo, digestHi, instructions: this.machine.icount, pages: this.pages.sorted() })
   }
@@ -177,11 +184,6 @@ export class Execution {
     }
   }
 }
-
-const firstSnapshot = (interval: number): number => Math.min(BATCH_LIMIT, interval)
-/** Snapshots come at 2^20, 2^21 … while those are below the interval, and then at its multiples. */
-const following = (position: number, interval: number): number =>
-  position < interval ? Math.min(position * 2, interval) : position + interval
 
 /** The kind of a logged exception, from ESR_ELx.EC (Arm ARM DDI 0487, D17.2.37). */
 function kindOf(esr: number): ExceptionKind {

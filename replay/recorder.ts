@@ -52,6 +52,9 @@ export interface RecordRun {
 /** The host's event loop gets its turn this often, in milliseconds; whole batches are committed as often. */
 const TURN = 20
 const COMMIT_INTERVAL = 100
+/** The clock is looked at after so many batches or instructions, whichever comes first: in less than a millisecond. */
+const BATCHES = 64
+const INSTRUCTIONS = 2 ** 19
 /** That many exceptions, each at most this many instructions behind the one before, are a loop that will not end. */
 const FAULT_LOOP = 10_000
 const FAULT_DISTANCE = 2
@@ -79,15 +82,15 @@ export class Recorder {
         this.verdict.see(byte)
         onTransmit?.(byte)
       },
-      interrupt: (...event) => this.writer?.interrupt(...event),
-      exception: (icount, ...event) => {
-        this.writer?.exception(icount, ...event)
+      interrupt: (icount, vcpu, intid, pcLo, pcHi, el) => this.writer?.interrupt(icount, vcpu, intid, pcLo, pcHi, el),
+      exception: (icount, vcpu, kind, esr, farLo, farHi, elrLo, elrHi) => {
+        this.writer?.exception(icount, vcpu, kind, esr, farLo, farHi, elrLo, elrHi)
         this.faults = icount - this.lastFault <= FAULT_DISTANCE ? this.faults + 1 : 0
         this.lastFault = icount
         if (this.faults >= FAULT_LOOP) this.execution.machine.pause()
       },
     }
-    this.execution = new Execution(options.config, options.files, options.snapshotInterval, listener)
+    this.execution = new Execution(options.config, options.files, options.snapshots, listener)
     this.execution.door = this.door()
   }
 
@@ -130,6 +133,8 @@ export class Recorder {
     const limit = options.maxInstructions ?? Infinity
     let turn = hostMilliseconds()
     let committed = turn
+    let batches = 0
+    let looked = machine.icount
     for (;;) {
       let end
       try {
@@ -157,6 +162,10 @@ export class Recorder {
         continue
       }
       if (machine.icount >= limit) return this.finish('limit', `stopped after ${machine.icount} instructions, as asked`)
+      // Asking for the time costs as much as an interrupt: once for many short batches is enough.
+      if (++batches < BATCHES && machine.icount - looked < INSTRUCTIONS) continue
+      batches = 0
+      looked = machine.icount
       const now = hostMilliseconds()
       if (now - turn < TURN) continue
       if (ended !== undefined && now - committed >= COMMIT_INTERVAL) {
@@ -238,18 +247,30 @@ export class Recorder {
   }
 }
 
+/** The longest line looked at for a verdict. */
+const LINE = 200
+
 /** Looks for a test runner's last word, `N passed, N failed`, in the guest's output. */
 class TestVerdict {
   failed = 0
-  private line = ''
+  private readonly line = new Uint8Array(LINE)
+  private used = 0
 
   see(byte: number): void {
     if (byte !== 10) {
-      if (this.line.length < 200) this.line += String.fromCharCode(byte)
+      if (this.used < LINE) this.line[this.used++] = byte
       return
     }
-    const found = /\b\d+ passed, (\d+) failed\b/.exec(this.line)
+    if (this.line.subarray(0, this.used).includes(COMMA)) this.judge()
+    this.used = 0
+  }
+
+  private judge(): void {
+    const text = String.fromCharCode(...this.line.subarray(0, this.used))
+    const found = /\b\d+ passed, (\d+) failed\b/.exec(text)
     if (found) this.failed = Number(found[1])
-    this.line = ''
   }
 }
+
+/** A verdict has one: other lines need not become text. */
+const COMMA = 0x2c

@@ -2,6 +2,7 @@
 import { UnsupportedFeature } from '../cpu/processor.js'
 import type { InputDoor } from '../devices/machine.js'
 import type { TraceReader } from '../trace/reader.js'
+import type { BatchCursor } from '../trace/batch-cursor.js'
 import type { BatchRow, InputRow } from '../trace/rows.js'
 import { readDescription } from './description.js'
 import { Names } from './debugger/names.js'
@@ -39,8 +40,10 @@ export interface ReplayRun {
   readonly onProgress?: (icount: number) => void
 }
 
-/** The host's event loop gets its turn this often, in milliseconds. */
+/** The host's event loop gets its turn this often, in milliseconds; the clock is looked at after so many batches or instructions. */
 const TURN = 50
+const BATCHES = 64
+const INSTRUCTIONS = 2 ** 19
 
 /** Gives a machine the inputs of a trace. */
 export class RecordedInputs implements InputDoor {
@@ -93,8 +96,8 @@ export class Replayer {
    */
   constructor(reader: TraceReader, options: ReplayOptions = {}) {
     this.reader = reader
-    const { config, files, snapshotInterval } = readDescription(reader)
-    this.execution = new Execution(config, files, snapshotInterval, {
+    const { config, files, snapshots } = readDescription(reader)
+    this.execution = new Execution(config, files, snapshots, {
       transmit: (icount, byte) => {
         this.events.add('uart', icount, byte)
         options.onTransmit?.(byte)
@@ -112,10 +115,14 @@ export class Replayer {
     const { machine } = execution
     const to = options.to ?? Infinity
     let turn = hostMilliseconds()
-    for (const recorded of reader.batches()) {
+    const recorded = reader.batchCursor()
+    let looked = machine.icount
+    while (recorded.next()) {
       if (recorded.icount >= to && recorded.n > 1) break
       const divergence = this.replay(recorded)
       if (divergence) return { kind: 'diverged', instructions: machine.icount, divergence }
+      if (recorded.n % BATCHES !== 0 && machine.icount - looked < INSTRUCTIONS) continue
+      looked = machine.icount
       const now = hostMilliseconds()
       if (now - turn >= TURN) {
         options.onProgress?.(machine.icount)
@@ -123,12 +130,14 @@ export class Replayer {
         turn = hostMilliseconds()
       }
     }
+    // If the cursor has stopped in front of a damaged row, this throws and says which.
+    if (recorded.n < reader.batchCount && machine.icount < to) reader.batch(recorded.n + 1)
     const whole = reader.meta.finished && machine.icount === reader.meta.instructions
     if (!whole) return { kind: 'same', instructions: machine.icount, finalDigest: undefined }
     return this.compareEnd()
   }
 
-  private replay(recorded: BatchRow): Divergence | undefined {
+  private replay(recorded: BatchCursor): Divergence | undefined {
     const { execution } = this
     const end = recorded.icount + recorded.count
     let replayed: Batch
@@ -167,8 +176,9 @@ export class Replayer {
     }
   }
 
-  private diverged(recorded: BatchRow, replayed: Batch | undefined, what: string): Divergence {
-    const { n, icount } = recorded
+  private diverged({ n }: BatchCursor, replayed: Batch | undefined, what: string): Divergence {
+    const recorded = this.reader.batch(n) as BatchRow
+    const { icount } = recorded
     const pc = this.execution.machine.cpu.state.pc
     const where = `replay pc 0x${pc.toString(16)}${this.names.suffix(pc)}`
     const event = this.events.firstDifference(this.reader, recorded)
@@ -179,13 +189,14 @@ export class Replayer {
 }
 
 /** What differs between a recorded batch and a replayed one; undefined if nothing does. */
-function describe(recorded: BatchRow, replayed: Batch): string | undefined {
-  const pc = (BigInt(replayed.pcHi >>> 0) << 32n) | BigInt(replayed.pcLo >>> 0)
-  const ends = `it ends after ${recorded.count} instructions (${recorded.ended}) in the trace`
+function describe(recorded: BatchCursor, replayed: Batch): string | undefined {
   if (recorded.count !== replayed.count || recorded.ended !== replayed.ended)
-    return `${ends}, after ${replayed.count} (${replayed.ended}) in the replay`
-  if (recorded.pc !== pc)
-    return `it ends at pc 0x${recorded.pc.toString(16)} in the trace, at 0x${pc.toString(16)} in the replay`
+    return `it ends after ${recorded.count} instructions (${recorded.ended}) in the trace, after ${replayed.count} (${replayed.ended}) in the replay`
+  if (recorded.pcLo !== replayed.pcLo || recorded.pcHi !== replayed.pcHi)
+    return `it ends at pc ${address(recorded)} in the trace, at ${address(replayed)} in the replay`
   if (recorded.digestLo === replayed.digestLo && recorded.digestHi === replayed.digestHi) return undefined
   return `it has the same length and pc but another digest: a register, a device or an event in it differs`
 }
+
+const address = ({ pcLo, pcHi }: { readonly pcLo: number; readonly pcHi: number }): string =>
+  `0x${((BigInt(pcHi >>> 0) << 32n) | BigInt(pcLo >>> 0)).toString(16)}`

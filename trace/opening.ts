@@ -1,9 +1,9 @@
 /** Opens a trace's file: looks at it before SQLite does, and at its configuration before anyone believes it. */
 import { TraceError } from './errors.js'
 import { decodeMachine } from './msgpack.js'
-import { type SqlDatabase, fileKind, openFile, readDatabase } from './platform.js'
+import { type SqlDatabase, equalBytes, fileKind, openFile, readDatabase } from './platform.js'
 import { type TraceMeta, APPLICATION_ID, FORMAT } from './rows.js'
-import { sameBytes, sealPlaceholder } from './seal.js'
+import { sealPlaceholder } from './seal.js'
 
 const HEADER_BYTES = 100
 const MAGIC = 'SQLite format 3\0'
@@ -55,7 +55,7 @@ export function readMeta(path: string, database: SqlDatabase, end: number, finis
       throw damaged(`meta: final_digest is ${JSON.stringify(digest)}, not 64 hexadecimal digits`)
   }
   return {
-    format: FORMAT,
+    format: metaValue(path, database, 'format', 'integer'),
     kaal: metaValue(path, database, 'kaal', 'text'),
     uuid: metaValue(path, database, 'uuid', 'text'),
     machine: record,
@@ -136,7 +136,7 @@ function readSeal(path: string, database: SqlDatabase): Uint8Array | undefined {
   }
   if (!has) return undefined
   const seal = metaValue(path, database, 'seal', 'blob')
-  return sameBytes(seal, sealPlaceholder(metaValue(path, database, 'uuid', 'text'))) ? undefined : seal
+  return equalBytes(seal, sealPlaceholder(metaValue(path, database, 'uuid', 'text'))) ? undefined : seal
 }
 
 interface MetaTypes {

@@ -1,8 +1,9 @@
 /** Reads a trace: checks it before anything is believed, then hands out its rows. */
+import { BatchCursor, CURSOR_COLUMNS } from './batch-cursor.js'
 import { TraceError } from './errors.js'
 import { decodePages, decodeState } from './msgpack.js'
 import { type OpenedTrace, openTrace, readMeta } from './opening.js'
-import { type SqlDatabase, type SqlStatement, hostFailure, inflate, sha256, toHex } from './platform.js'
+import { type SqlDatabase, type SqlStatement, equalBytes, hostFailure, inflate, sha256, toHex } from './platform.js'
 import {
   type BatchRow,
   type ExceptionRow,
@@ -19,7 +20,8 @@ import {
   PAGE_BYTES,
 } from './rows.js'
 import { Row, bigRow } from './row.js'
-import { checkSeal, sameBytes } from './seal.js'
+import { uartEvents } from './row-buffer.js'
+import { checkSeal } from './seal.js'
 
 export interface OpenOptions {
   /** Whether to read the whole file and check its seal, as anyone should who is about to believe it. By default true. */
@@ -34,6 +36,8 @@ export interface Span {
 
 /** Tables in the order of events, of which rows are found by position. */
 export type EventTable = 'batches' | 'interrupts' | 'exceptions' | 'uart' | 'inputs' | 'snapshots'
+/** The same as they are stored. */
+type StoredTable = EventTable | 'uart_runs'
 
 /** Rows read at a time. */
 const WINDOW = 4096
@@ -109,7 +113,7 @@ export class TraceReader {
       const hash = row.bytes('sha256', 32)
       const bytes = row.try('data', () => inflate(row.bytes('data'), size))
       if (bytes.length !== size) throw row.wrong('size', `${size}, but the data inflate to ${bytes.length} bytes`)
-      if (!sameBytes(sha256(bytes), hash))
+      if (!equalBytes(sha256(bytes), hash))
         throw row.wrong('sha256', `${toHex(hash)}, but the data have ${toHex(sha256(bytes))}`)
       return { role: row.name('role', IMAGE_ROLES), name: row.text('name'), bytes, sha256: hash }
     })
@@ -118,6 +122,12 @@ export class TraceReader {
   /** Batches that begin in the span. */
   batches(span: Span = {}): IterableIterator<BatchRow> {
     return this.events('batches', BATCH_COLUMNS, span, batchRow)
+  }
+
+  /** All batches once more, for a replay: quick, and with less said about a damaged row. */
+  batchCursor(): BatchCursor {
+    const sql = `SELECT ${CURSOR_COLUMNS} FROM batches WHERE n >= ? ORDER BY n LIMIT ${WINDOW}`
+    return new BatchCursor((from) => this.explain(() => this.query(sql).all([from])))
   }
 
   /** Batch `n`, from 1; undefined if there is none. */
@@ -159,11 +169,31 @@ export class TraceReader {
   }
 
   uart(span: Span = {}): IterableIterator<UartRow> {
+    if (this.meta.format > 1) return this.uartRuns(span)
     return this.events('uart', 'icount, direction, byte', span, (row) => ({
       icount: row.integer('icount'),
       direction: row.integer('direction', 0, 1) as 0 | 1,
       byte: row.integer('byte', 0, 255),
     }))
+  }
+
+  private *uartRuns({ from = 0, to = Infinity }: Span): IterableIterator<UartRow> {
+    // The run before the first that begins in the span may reach into it.
+    const first = this.explain(() => Math.max(1, this.firstFrom('uart_runs', from) - 1))
+    const runs = this.rows(
+      'uart_runs',
+      'icount, events',
+      () => first,
+      to,
+      (row) => row,
+    )
+    for (const row of runs) {
+      const events = row.try('events', () => [...uartEvents(row.integer('icount'), row.bytes('events'))])
+      for (const event of events) {
+        if (event.icount > to) return
+        if (event.icount >= from) yield event
+      }
+    }
   }
 
   inputs(span: Span = {}): IterableIterator<InputRow> {
@@ -234,7 +264,7 @@ export class TraceReader {
       const data = row.bytes('data')
       const bytes = data.length === PAGE_BYTES ? data : row.try('data', () => inflate(data, PAGE_BYTES))
       if (bytes.length !== PAGE_BYTES) throw row.wrong('data', `inflates to ${bytes.length} bytes, not ${PAGE_BYTES}`)
-      if (!sameBytes(sha256(bytes), hash))
+      if (!equalBytes(sha256(bytes), hash))
         throw row.wrong('sha256', `${toHex(hash)}, but the page has ${toHex(sha256(bytes))}`)
       return bytes
     })
@@ -247,7 +277,11 @@ export class TraceReader {
 
   /** Number of rows of a table. */
   count(table: EventTable | 'images' | 'pages'): number {
-    return this.explain(() => this.number(`SELECT count(*) FROM ${table}`))
+    const sql =
+      table === 'uart' && this.meta.format > 1
+        ? 'SELECT coalesce(sum(length(events)), 0) / 4 FROM uart_runs'
+        : `SELECT count(*) FROM ${table}`
+    return this.explain(() => this.number(sql))
   }
 
   /** What is wrong with the seal of a finished trace; undefined if nothing, or if it has none yet. Reads the whole file. */
@@ -269,7 +303,7 @@ export class TraceReader {
   }
 
   private *rows<T>(
-    table: EventTable,
+    table: StoredTable,
     columns: string,
     first: () => number,
     to: number,
@@ -295,7 +329,7 @@ export class TraceReader {
   }
 
   /** First row of `table` at `position` or later; one past the last if there is none. */
-  private firstFrom(table: EventTable, position: number): number {
+  private firstFrom(table: StoredTable, position: number): number {
     if (position <= 0) return 1
     return this.bisect((at) => this.icountOf(table, at) >= position, this.lastRow(table))
   }
@@ -304,11 +338,11 @@ export class TraceReader {
     return this.bisect((at) => this.icountOf(table, at) > position, this.lastRow(table))
   }
 
-  private icountOf(table: EventTable, rowid: number): number {
+  private icountOf(table: StoredTable, rowid: number): number {
     return this.number(`SELECT icount FROM ${table} WHERE rowid = ?`, rowid)
   }
 
-  private lastRow(table: EventTable): number {
+  private lastRow(table: StoredTable): number {
     return this.number(`SELECT coalesce(max(rowid), 0) FROM ${table}`)
   }
 

@@ -1,51 +1,45 @@
 /** Rows on their way into SQLite, gathered so that one statement inserts many. */
 import type { SqlDatabase, SqlStatement, SqlValue } from './platform.js'
+import type { UartDirection, UartRow } from './rows.js'
 
-const TWO_32 = 4294967296
-
-/** A 64-bit register as the signed integer that SQLite stores: a number where that is exact, which canonical addresses are. */
-export function signed64(lo: number, hi: number): number | bigint {
-  const value = (hi | 0) * TWO_32 + (lo >>> 0)
-  return Number.isSafeInteger(value) ? value : (BigInt(hi | 0) << 32n) | BigInt(lo >>> 0)
-}
-
-// Rows per INSERT. Cost of a UART row on one host: 0.51 µs one at a time, 0.27 µs by 16, 0.15 to 0.18 µs by 64 to 256; from one
+// Rows per INSERT. Cost of a row of three numbers on one host: 0.51 µs one at a time, 0.27 µs by 16, 0.15 to 0.18 µs by 64 to 256; from one
 // JSON text by json_each 0.38 µs, from a blob by a recursive query 0.51 µs.
-const UART_ROWS = 512
 const ROWS = 32
 
 const repeat = (item: string, times: number) => Array.from({ length: times }, () => item).join(', ')
 
-/** Rows of one table, each an array of values that is reused. */
+/** How a column is given: as one value, or as the two halves of 64 bits, high one first, as signed words. */
+type Column = 'value' | 'halves'
+/** A bigint for each 64-bit value would cost more than the rest of the row. */
+const PLACES: Readonly<Record<Column, string>> = { value: '?', halves: '(? << 32) + (? & 4294967295)' }
+
+/** Rows of one table, gathered in one list of values. */
 export class RowBuffer {
+  /** Where the rows' values go, from the place that {@link next} gives. */
+  readonly values: SqlValue[]
   private readonly width: number
   private readonly ready: () => void
   private readonly many: SqlStatement
   private readonly one: SqlStatement
-  private readonly values: SqlValue[]
-  private readonly row: SqlValue[]
   private count = 0
 
   /** @param table the table, with its columns if not all are given. @param ready called before rows are inserted. */
-  constructor(database: SqlDatabase, table: string, width: number, ready: () => void) {
-    this.width = width
+  constructor(database: SqlDatabase, table: string, columns: readonly Column[], ready: () => void) {
+    this.width = columns.reduce((sum, column) => sum + (column === 'halves' ? 2 : 1), 0)
     this.ready = ready
-    const row = `(${repeat('?', width)})`
+    const row = `(${columns.map((column) => PLACES[column]).join(', ')})`
     this.one = database.prepare(`INSERT INTO ${table} VALUES ${row}`)
     this.many = database.prepare(`INSERT INTO ${table} VALUES ${repeat(row, ROWS)}`)
-    this.values = Array.from({ length: width * ROWS }, () => 0)
-    this.row = Array.from({ length: width }, () => 0)
+    this.values = Array.from({ length: this.width * ROWS }, () => 0)
   }
 
-  /** The row to fill before {@link add}. */
-  next(): SqlValue[] {
-    return this.row
+  /** The place in {@link values} of the row to fill before {@link add}. */
+  next(): number {
+    return this.count * this.width
   }
 
-  /** Adds the filled row. @returns whether the buffer wants to be flushed before the next. */
+  /** Adds the filled row. @returns whether the buffer must be flushed before the next. */
   add(): boolean {
-    const at = this.count * this.width
-    for (let i = 0; i < this.width; i++) this.values[at + i] = this.row[i]
     return ++this.count === ROWS
   }
 
@@ -64,60 +58,55 @@ export class RowBuffer {
   }
 }
 
-/** Rows of `uart`: by far the most, and nearly all of them outgoing. */
+/** Bytes in a row of `uart_runs`, and instructions that it can span: 23 bits. */
+const RUN_BYTES = 2048
+const RUN_SPAN = 2 ** 23
+
+/** Bytes through the UART: by far the most of all events. */
 export class UartBuffer {
   private readonly ready: () => void
-  private readonly one: SqlStatement
-  private readonly out: SqlStatement
-  private readonly mixed: SqlStatement
-  private readonly icounts = new Float64Array(UART_ROWS)
-  private readonly bytes = new Uint8Array(UART_ROWS)
-  private readonly directions = new Uint8Array(UART_ROWS)
-  private readonly outValues = Array.from({ length: UART_ROWS * 2 }, () => 0)
-  private readonly mixedValues = Array.from({ length: UART_ROWS * 3 }, () => 0)
-  private incoming = 0
-  private count = 0
+  private readonly insert: SqlStatement
+  private readonly events = new Uint8Array(RUN_BYTES * 4)
+  private start = 0
+  private used = 0
 
   constructor(database: SqlDatabase, ready: () => void) {
     this.ready = ready
-    this.one = database.prepare('INSERT INTO uart VALUES (?, ?, ?)')
-    this.out = database.prepare(`INSERT INTO uart VALUES ${repeat('(?, 0, ?)', UART_ROWS)}`)
-    this.mixed = database.prepare(`INSERT INTO uart VALUES ${repeat('(?, ?, ?)', UART_ROWS)}`)
+    this.insert = database.prepare('INSERT INTO uart_runs(icount, events) VALUES (?, ?)')
   }
 
-  /** Adds a row. @returns whether the buffer wants to be flushed before the next. */
-  add(icount: number, direction: number, byte: number): boolean {
-    const at = this.count
-    this.icounts[at] = icount
-    this.bytes[at] = byte
-    this.directions[at] = direction
-    this.incoming += direction
-    this.count = at + 1
-    return this.count === UART_ROWS
+  /** Whether {@link flush} must come before an event at this position can be added. */
+  full(icount: number): boolean {
+    return this.used === this.events.length || (this.used > 0 && icount - this.start >= RUN_SPAN)
+  }
+
+  /** Adds an event for which there is room. */
+  add(icount: number, direction: number, byte: number): void {
+    const { events, used } = this
+    if (used === 0) this.start = icount
+    const high = ((icount - this.start) << 1) | direction
+    events[used] = high >>> 16
+    events[used + 1] = high >>> 8
+    events[used + 2] = high
+    events[used + 3] = byte
+    this.used = used + 4
   }
 
   flush(): void {
-    const { count, icounts, bytes, directions } = this
-    if (count === 0) return
-    const incoming = this.incoming
-    this.count = 0
-    this.incoming = 0
+    const { used } = this
+    if (used === 0) return
+    this.used = 0
     this.ready()
-    if (count < UART_ROWS) {
-      for (let i = 0; i < count; i++) this.one.run([icounts[i], directions[i], bytes[i]])
-    } else if (incoming === 0) {
-      for (let i = 0, at = 0; i < UART_ROWS; i++, at += 2) {
-        this.outValues[at] = icounts[i]
-        this.outValues[at + 1] = bytes[i]
-      }
-      this.out.run(this.outValues)
-    } else {
-      for (let i = 0, at = 0; i < UART_ROWS; i++, at += 3) {
-        this.mixedValues[at] = icounts[i]
-        this.mixedValues[at + 1] = directions[i]
-        this.mixedValues[at + 2] = bytes[i]
-      }
-      this.mixed.run(this.mixedValues)
-    }
+    this.insert.run([this.start, this.events.subarray(0, used)])
+  }
+}
+
+/** The events of a row of `uart_runs`. @throws {RangeError} if its length is not right. */
+export function* uartEvents(icount: number, events: Uint8Array): IterableIterator<UartRow> {
+  if (events.length === 0 || events.length % 4 !== 0 || events.length > RUN_BYTES * 4)
+    throw new RangeError(`${events.length} bytes, not 4 to ${RUN_BYTES * 4} by fours`)
+  for (let at = 0; at < events.length; at += 4) {
+    const high = (events[at] << 16) | (events[at + 1] << 8) | events[at + 2]
+    yield { icount: icount + (high >>> 1), direction: (high & 1) as UartDirection, byte: events[at + 3] }
   }
 }

@@ -2,7 +2,7 @@
 import type { BlockImage } from '../cpu/state-block.js'
 
 /** The format this library writes, and the newest that it reads. */
-export const FORMAT = 1
+export const FORMAT = 2
 /** SQLite's application_id of a trace: 'kaal' in ASCII. */
 export const APPLICATION_ID = 0x6b61616c
 /** Bytes in a page of guest RAM. */

@@ -1,4 +1,4 @@
--- The kaal trace file, format 1: one SQLite database, extension .kaal.
+-- The kaal trace file, format 2: one SQLite database, extension .kaal.
 --
 -- This file is the format's documentation and what the recorder runs to create a trace. `sqlite3 T.kaal .schema` prints it
 -- back from any trace, comments inside the tables included.
@@ -9,18 +9,22 @@
 --               never falls, so a position is found by bisection and no table carries an index of icounts.
 --   deflated    raw DEFLATE (RFC 1951): zlib.decompress(x, -15) in Python.
 --
+-- Format 1, which is read as well, had a table uart with the columns of the view of that name, and no uart_runs. Its machines say nothing of
+-- snapshotPageInstructions, which is 0 there: snapshots whatever they cost, the first with all pages as loaded.
+--
 -- A recorder commits whole batches with all their rows. A trace whose recorder was killed is therefore a valid trace up to its
 -- last batch; meta.finished says 0 and there is no seal.
 
 PRAGMA page_size = 1024; -- small traces stay small, and pages of guest RAM deflated to a kilobyte or two waste little
 PRAGMA application_id = 0x6b61616c; -- 'kaal'
-PRAGMA user_version = 1; -- the format
+PRAGMA user_version = 2; -- the format
 
 -- What was recorded, by whom, and how it ended.
 --   format        integer  the format's number, equal to user_version
 --   kaal          text     version of kaal that recorded it
 --   uuid          text     identity of this recording
---   machine       blob     the machine's configuration, msgpack
+--   machine       blob     the machine's configuration, msgpack; snapshotInterval and snapshotPageInstructions say when snapshots
+--                          are due (replay/snapshot-policy.ts)
 --   finished      integer  0 while recording, or after the recorder was killed; 1 after a clean end
 -- and once finished:
 --   instructions  integer  instructions retired: the last position
@@ -71,12 +75,35 @@ CREATE TABLE exceptions (
   elr INTEGER NOT NULL -- return address
 ) STRICT;
 
--- Bytes through the PL011.
-CREATE TABLE uart (
-  icount INTEGER NOT NULL,
-  direction INTEGER NOT NULL, -- 0 out: the guest wrote it; 1 in: it came from the host
-  byte INTEGER NOT NULL
+-- Bytes through the PL011, many to a row, since a row each would cost ten times as much to write and to keep. The view uart below has a row for each.
+CREATE TABLE uart_runs (
+  n INTEGER PRIMARY KEY, -- from 1
+  icount INTEGER NOT NULL, -- of its first byte
+  events BLOB NOT NULL -- per byte four bytes, big-endian: (icount - the row's icount) << 9 | direction << 8 | byte; up to 2048 of them
 ) STRICT;
+
+-- The bytes one by one. Columns:
+--   run, i        where it stands: uart_runs.n, and which of its bytes, from 0; ORDER BY run, i for the order of events
+--   icount
+--   direction     0 out: the guest wrote it; 1 in: it came from the host
+--   byte
+CREATE VIEW uart(run, i, icount, direction, byte) AS
+  WITH RECURSIVE
+    place(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM place WHERE i < 2047),
+    digits(n, i, icount, h) AS (
+      SELECT n, i, icount, hex(substr(events, 4 * i + 1, 4)) FROM uart_runs, place WHERE 4 * i < length(events)
+    ),
+    -- A digit that instr does not find is 0.
+    parts(n, i, icount, high, low, byte) AS (
+      SELECT n, i, icount,
+        256 * instr('123456789ABCDEF', substr(h, 1, 1))
+          + 16 * instr('123456789ABCDEF', substr(h, 2, 1)) + instr('123456789ABCDEF', substr(h, 3, 1)),
+        256 * instr('123456789ABCDEF', substr(h, 4, 1))
+          + 16 * instr('123456789ABCDEF', substr(h, 5, 1)) + instr('123456789ABCDEF', substr(h, 6, 1)),
+        16 * instr('123456789ABCDEF', substr(h, 7, 1)) + instr('123456789ABCDEF', substr(h, 8, 1))
+      FROM digits
+    )
+  SELECT n, i, icount + 2048 * high + low / 2, low & 1, byte FROM parts;
 
 -- All that came from outside: with the machine and its images, everything a replay needs.
 CREATE TABLE inputs (

@@ -4,7 +4,7 @@
  * A trace is finished in two steps. A transaction writes all that is left and a placeholder for the seal; then the placeholder is
  * overwritten in place. A crash before the first step's commit or between the two leaves a trace that counts as unfinished.
  */
-import { createSha256, findBytes, openFile, sha256, type RandomFile } from './platform.js'
+import { createSha256, equalBytes, findBytes, openFile, sha256, type RandomFile } from './platform.js'
 
 const SEAL_BYTES = 32
 const CHUNK = 1 << 20
@@ -65,14 +65,10 @@ export function checkSeal(path: string, seal: Uint8Array): string | undefined {
   try {
     const { hash, places } = scan(file, seal)
     if (places.length !== 1) return `the seal stands in ${places.length} places, not one`
-    return sameBytes(hash, seal)
+    return equalBytes(hash, seal)
       ? undefined
       : 'the seal does not match the file: bytes were changed since it was recorded'
   } finally {
     file.close()
   }
-}
-
-export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, at) => byte === b[at])
 }

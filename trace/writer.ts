@@ -33,7 +33,7 @@ import {
   FORMAT,
   PAGE_BYTES,
 } from './rows.js'
-import { RowBuffer, UartBuffer, signed64 } from './row-buffer.js'
+import { RowBuffer, UartBuffer } from './row-buffer.js'
 import { sealPlaceholder, writeSeal } from './seal.js'
 
 /** What a new trace starts with. */
@@ -103,9 +103,11 @@ export class TraceWriter {
     }
     const ready = () => this.begin()
     this.uarts = new UartBuffer(database, ready)
-    this.batches = new RowBuffer(database, 'batches(icount, count, vcpu, pc, ended, digest)', 6, ready)
-    this.interrupts = new RowBuffer(database, 'interrupts', 5, ready)
-    this.exceptions = new RowBuffer(database, 'exceptions', 6, ready)
+    const [one, two] = ['value', 'halves'] as const
+    const batch = 'batches(icount, count, vcpu, pc, ended, digest)'
+    this.batches = new RowBuffer(database, batch, [one, one, one, two, one, two], ready)
+    this.interrupts = new RowBuffer(database, 'interrupts', [one, one, one, two, one], ready)
+    this.exceptions = new RowBuffer(database, 'exceptions', [one, one, one, one, two, two], ready)
   }
 
   /**
@@ -150,8 +152,9 @@ export class TraceWriter {
     this.follow(icount)
     this.rows++
     this.open++
-    // The buffer calls SQLite once per full buffer; only then can anything fail.
-    if (this.uarts.add(icount, direction, byte)) this.guard(() => this.uarts.flush())
+    // Only now and then is SQLite called; only then can anything fail.
+    if (this.uarts.full(icount)) this.guard(() => this.uarts.flush())
+    this.uarts.add(icount, direction, byte)
   }
 
   /** An interrupt taken. @param pcLo preferred return address, low 32 bits. @param el exception level it was taken from. */
@@ -159,12 +162,14 @@ export class TraceWriter {
     this.follow(icount)
     this.rows++
     this.open++
-    const row = this.interrupts.next()
-    row[0] = icount
-    row[1] = vcpu
-    row[2] = intid
-    row[3] = signed64(pcLo, pcHi)
-    row[4] = el
+    const { values } = this.interrupts
+    const at = this.interrupts.next()
+    values[at] = icount
+    values[at + 1] = vcpu
+    values[at + 2] = intid
+    values[at + 3] = pcHi | 0
+    values[at + 4] = pcLo | 0
+    values[at + 5] = el
     this.push(this.interrupts)
   }
 
@@ -182,13 +187,16 @@ export class TraceWriter {
     this.follow(icount)
     this.rows++
     this.open++
-    const row = this.exceptions.next()
-    row[0] = icount
-    row[1] = vcpu
-    row[2] = kind
-    row[3] = esr >>> 0
-    row[4] = signed64(farLo, farHi)
-    row[5] = signed64(elrLo, elrHi)
+    const { values } = this.exceptions
+    const at = this.exceptions.next()
+    values[at] = icount
+    values[at + 1] = vcpu
+    values[at + 2] = kind
+    values[at + 3] = esr >>> 0
+    values[at + 4] = farHi | 0
+    values[at + 5] = farLo | 0
+    values[at + 6] = elrHi | 0
+    values[at + 7] = elrLo | 0
     this.push(this.exceptions)
   }
 
@@ -219,13 +227,16 @@ export class TraceWriter {
     if (icount !== this.end) this.misuse(`batch at ${icount} after one that ended at ${this.end}`)
     if (!(count >= 0)) this.misuse(`batch of ${count} instructions`)
     this.follow(icount + count)
-    const row = this.batches.next()
-    row[0] = icount
-    row[1] = count
-    row[2] = vcpu
-    row[3] = signed64(pcLo, pcHi)
-    row[4] = ended
-    row[5] = signed64(digestLo, digestHi)
+    const { values } = this.batches
+    const at = this.batches.next()
+    values[at] = icount
+    values[at + 1] = count
+    values[at + 2] = vcpu
+    values[at + 3] = pcHi | 0
+    values[at + 4] = pcLo | 0
+    values[at + 5] = ended
+    values[at + 6] = digestHi | 0
+    values[at + 7] = digestLo | 0
     this.push(this.batches)
     this.end = icount + count
     this.ended++

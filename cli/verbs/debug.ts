@@ -1,10 +1,8 @@
 /** `kaal debug T`: the time-travel debugger on a terminal, or on a script. */
 import { readFileSync } from 'node:fs'
-import { createInterface } from 'node:readline'
-import { text as readAll } from 'node:stream/consumers'
 import type { Command } from 'commander'
 import type { Engine } from '../../cpu/translator/translator.js'
-import { Debugger } from '../../replay/debugger/debugger.js'
+import type { Debugger } from '../../replay/debugger/debugger.js'
 import { DebuggerError } from '../../replay/debugger/error.js'
 import { TraceReader } from '../../trace/reader.js'
 import { engineOption } from '../engine.js'
@@ -29,10 +27,13 @@ export function addDebug(program: Command, exit: (code: number) => void): void {
     const script = x === undefined ? [] : scriptLines(x)
     const reader = TraceReader.open(path)
     try {
-      const debug = new Debugger(reader)
+      // Loaded here, and not by those who record: a module costs half a millisecond.
+      const { Debugger: Session } = await import('../../replay/debugger/debugger.js')
+      const debug = new Session(reader)
       debug.timeline.machine.cpu.setEngine(engine)
       if (x === undefined && e.length === 0) {
         if (process.stdin.isTTY) return exit(await converse(debug))
+        const { text: readAll } = await import('node:stream/consumers')
         const lines = linesOf(await readAll(process.stdin), (n) => `standard input, line ${n}`)
         return exit(await runScript(debug, lines))
       }
@@ -79,6 +80,7 @@ async function runScript(debug: Debugger, lines: readonly ScriptLine[]): Promise
 
 /** Asks for commands until `quit` or Ctrl-D. An empty line repeats the last command. */
 async function converse(debug: Debugger): Promise<number> {
+  const { createInterface } = await import('node:readline')
   const terminal = createInterface({
     input: process.stdin,
     output: process.stdout,

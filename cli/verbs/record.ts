@@ -1,11 +1,10 @@
 /** `kaal record`: boots a kernel and records it. */
 import { existsSync, statSync } from 'node:fs'
-import { createInterface } from 'node:readline/promises'
 import type { Command } from 'commander'
 import type { Engine } from '../../cpu/translator/translator.js'
 import { imageFiles, machineRecord } from '../../replay/description.js'
-import { SNAPSHOT_INTERVAL } from '../../replay/execution.js'
 import { type RecordResult, Recorder } from '../../replay/recorder.js'
+import { SNAPSHOT_POLICY } from '../../replay/snapshot-policy.js'
 import { TraceWriter } from '../../trace/writer.js'
 import { checkReadable, feedFrom, feedFromTerminal } from '../console.js'
 import { engineOption } from '../engine.js'
@@ -42,7 +41,7 @@ export function addRecord(program: Command, exit: (code: number) => void): void 
 async function record(kernel: string | undefined, options: RecordOptions): Promise<number> {
   const config = configOf(options)
   const files = filesOf(options, kernel)
-  const description = { config, files, snapshotInterval: SNAPSHOT_INTERVAL }
+  const description = { config, files, snapshots: SNAPSHOT_POLICY }
   const limit = limitOf(options.maxInstructions)
   if (options.input !== undefined && options.input !== '-') checkReadable(options.input)
   const path = options.output ?? `${files.kernel.name.replace(/\.(elf|bin|img)$/i, '')}.kaal`
@@ -107,6 +106,7 @@ async function mayReplace(path: string, force: boolean): Promise<boolean> {
   if (force || !existsSync(path)) return force
   const refusal = new UsageError(`${path}: exists already: give another name with -o, or --force to replace it`)
   if (!process.stdin.isTTY || !process.stderr.isTTY) throw refusal
+  const { createInterface } = await import('node:readline/promises')
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
   const answer = await terminal.question(`${path} exists; replace it? [y/N] `)
   terminal.close()

@@ -463,7 +463,8 @@ export class Mmu {
     return (bits & AccessBits.UNPRIVILEGED) !== 0 && el === 1 ? 0 : el
   }
 
-  private isRam(physical: number): boolean {
+  /** Whether a physical address is in RAM. */
+  isRam(physical: number): boolean {
     return physical >= RAM_PHYSICAL && physical < this.ramEnd
   }
 

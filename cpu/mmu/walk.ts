@@ -62,10 +62,57 @@ export interface Regime {
 const OUTPUT_SIZES = [32, 36, 40, 42, 44, 48, 48, 48]
 const TWO_32 = 2 ** 32
 
+/** What TCR_ELx says of the walks in one of its address ranges. */
+interface Shape {
+  tcrLo: number
+  tcrHi: number
+  /** Whether there are any: the range is of a possible size and not disabled. */
+  walks: boolean
+  /** Log2 of the granule, and of the descriptors in one of it. */
+  granule: number
+  stride: number
+  inputBits: number
+  outputBits: number
+  /** Whether the top byte of an address is a tag. */
+  tagged: boolean
+  /** The first level, and how many bits of the address it resolves. */
+  level: number
+  width: number
+}
+
+/** Reads TCR_ELx into `shape`. */
+function shapeOf({ tcrLo, tcrHi, split }: Regime, upper: boolean, shape: Shape): void {
+  const tcr = upper ? tcrLo >>> 16 : tcrLo
+  shape.tcrLo = tcrLo
+  shape.tcrHi = tcrHi
+  shape.granule = granuleBits(upper ? (tcrLo >>> 30) ^ 2 : (tcrLo >>> 14) & 3)
+  shape.stride = shape.granule - 3
+  shape.inputBits = 64 - (tcr & 0x3f)
+  shape.outputBits = Math.min(OUTPUT_SIZES[split ? tcrHi & 7 : (tcrLo >>> 16) & 7], PHYSICAL_BITS)
+  shape.tagged = split ? (tcrHi & (upper ? 0x40 : 0x20)) !== 0 : (tcrLo & 0x10_0000) !== 0
+  // TxSZ below 16 or above 39: a fault, as on QEMU, where the architecture would allow the nearest size too.
+  shape.walks = shape.inputBits <= 48 && shape.inputBits >= 25 && !(split && (tcr & 0x80) !== 0)
+  shape.level = 4 - Math.floor((shape.inputBits - 4) / shape.stride)
+  shape.width = shape.inputBits - (shape.stride * (3 - shape.level) + shape.granule)
+}
+
 /** Walks translation tables in guest RAM. */
 export class TableWalker {
   readonly result: Translation = { fault: 0, page: 0, attributes: 0, size: 0, level: 0 }
   private readonly memory: MachineMemory
+  /** By range: EL2's, and for EL1 the lower and the upper. */
+  private readonly shapes: readonly Shape[] = Array.from({ length: 4 }, () => ({
+    tcrLo: -1,
+    tcrHi: -1,
+    walks: false,
+    granule: 12,
+    stride: 9,
+    inputBits: 0,
+    outputBits: 0,
+    tagged: false,
+    level: 0,
+    width: 0,
+  }))
 
   constructor(memory: MachineMemory) {
     this.memory = memory
@@ -78,22 +125,15 @@ export class TableWalker {
    */
   walk(regime: Regime, lo: number, hi: number): Translation {
     const upper = regime.split && (hi & 0x0080_0000) !== 0
-    const { tcrLo, tcrHi } = regime
-    const tcr = upper ? tcrLo >>> 16 : tcrLo
-    const granule = granuleBits(upper ? (tcrLo >>> 30) ^ 2 : (tcrLo >>> 14) & 3)
-    const tagged = regime.split ? (tcrHi & (upper ? 0x40 : 0x20)) !== 0 : (tcrLo & 0x10_0000) !== 0
-    const outputBits = Math.min(OUTPUT_SIZES[regime.split ? tcrHi & 7 : (tcrLo >>> 16) & 7], PHYSICAL_BITS)
-    const inputBits = 64 - (tcr & 0x3f)
-    // TxSZ below 16 or above 39: a fault, as on QEMU, where the architecture would allow the nearest size too.
-    if (inputBits > 48 || inputBits < 25 || !isCanonical(lo, hi, inputBits, tagged, upper))
+    const shape = this.shapes[(regime.split ? 2 : 0) + (upper ? 1 : 0)]
+    if (shape.tcrLo !== regime.tcrLo || shape.tcrHi !== regime.tcrHi) shapeOf(regime, upper, shape)
+    const { granule, stride, outputBits } = shape
+    if (!shape.walks || !isCanonical(lo, hi, shape.inputBits, shape.tagged, upper))
       return this.fail(FaultStatus.TRANSLATION, 0)
-    if (regime.split && (tcr & 0x80) !== 0) return this.fail(FaultStatus.TRANSLATION, 0)
 
     // Addresses stay in halves and in 32-bit operations: a walk is made for every miss of the TLB.
-    const stride = granule - 3
     const outputHi = outputBits - 32
-    let level = 4 - (((inputBits - 4) / stride) | 0)
-    let width = inputBits - (stride * (3 - level) + granule)
+    let { level, width } = shape
     let tableLo = (upper ? regime.ttbr1Lo : regime.ttbr0Lo) & -(8 << width)
     let tableHi = (upper ? regime.ttbr1Hi : regime.ttbr0Hi) & 0xffff
     if (tableHi >>> outputHi !== 0) return this.fail(FaultStatus.ADDRESS_SIZE, 0)

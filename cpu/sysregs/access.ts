@@ -60,7 +60,8 @@ export function writeSystemRegister(cpu: Processor, index: number, Rt: number): 
   const refused = row.refuse?.(cpu, cpu.lo, cpu.hi)
   if (refused !== undefined) cpu.unsupported(refused)
   const word = (row.storage ?? 0) >>> 2
-  const [oldLo, oldHi] = [u32[word], u32[word + 1]]
+  const oldLo = u32[word]
+  const oldHi = u32[word + 1]
   if (row.storage !== undefined) {
     u32[word] = (u32[word] & ~row.maskLo) | (cpu.lo & row.maskLo)
     u32[word + 1] = (u32[word + 1] & ~row.maskHi) | (cpu.hi & row.maskHi)

@@ -6,8 +6,8 @@ import type { Regime } from './region-function.js'
 export interface RegionEntry {
   /** Its index in the table of functions. */
   readonly number: number
-  /** Address of the record at which it begins. */
-  readonly record: number
+  /** Addresses of the records at which it may be entered. */
+  readonly records: readonly number[]
   /** What its code depends on beside them. */
   readonly regime: Regime
   /** The instructions it was made from: physical page number times 1,024 plus index in the page. */

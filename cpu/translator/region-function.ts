@@ -17,7 +17,7 @@ import { FunctionBuilder, I32, I64, Label, type MemoryOp, mem, op } from '../was
 import { type Code, SP, registerNumber } from './code.js'
 import { staticCondition } from './conditions.js'
 import { REGION_SIGNATURE } from './hub.js'
-import { type Block, type Edge, type Region, edgesOf, endOf } from './region.js'
+import { type Block, type Edge, type Region, endOf } from './region.js'
 
 const PC = registerAddress('pc')
 const EL = registerAddress('el')
@@ -53,6 +53,7 @@ export class RegionFunction extends InstructionEmitter {
   private readonly budget = 0
   private readonly page = 1
   private readonly pc: number
+  private readonly address: number
   private readonly flagA: number
   private readonly flagB: number
   private readonly flagKind: number
@@ -82,6 +83,7 @@ export class RegionFunction extends InstructionEmitter {
       this.registers.set(register, f.local(I64))
     this.setsFlags = code.some((each) => each.flags !== undefined)
     this.pc = f.local(I64)
+    this.address = f.local(I64)
     this.flagA = f.local(I64)
     this.flagB = f.local(I64)
     this.flagKind = f.local(I32)
@@ -99,6 +101,7 @@ export class RegionFunction extends InstructionEmitter {
     f.i32(0).memory(mem.i64_load, Cell.FLAG_A).set(this.flagA)
     f.i32(0).memory(mem.i64_load, Cell.FLAG_B).set(this.flagB)
     f.i32(0).memory(mem.i32_load, Cell.FLAG_KIND).set(this.flagKind)
+    if (region.head.end.kind === 'dispatch') f.i32(0).memory(mem.i64_load, PC).set(this.pc)
     f.block(this.exit).block(this.step)
     if (!region.head.header) this.checkBudget(region.head)
     this.tree(region.head)
@@ -148,7 +151,8 @@ export class RegionFunction extends InstructionEmitter {
   private checkBudget(block: Block): void {
     const { f } = this
     f.get(this.budget).i32(block.need).op(op.i32.lt_s).expect(false).if()
-    this.leaveTo(block.offset)
+    if (block.end.kind === 'dispatch') f.br(this.exit)
+    else this.leaveTo(block.offset)
     f.end()
   }
 
@@ -168,6 +172,33 @@ export class RegionFunction extends InstructionEmitter {
       this.setPc(endOf(block))
       f.br(this.step)
     } else if (end.kind === 'goto') this.follow(end.edge)
+    else if (end.kind === 'dispatch') this.dispatch(block, end.edges)
+  }
+
+  /** Goes on at the one of the edges that the target of an indirect branch names, or leaves the region. */
+  private dispatch(block: Block, edges: readonly Edge[]): void {
+    const { f } = this
+    const offsets = edges.map(({ offset }) => offset)
+    const [first, last] = [Math.min(...offsets), Math.max(...offsets)]
+    const labels = new Map(edges.map((edge) => [edge.offset, new Label()]))
+    const elsewhere = new Label()
+    f.block(elsewhere)
+    for (const label of [...labels.values()].toReversed()) f.block(label)
+    // Rotated, an address that is not aligned is out of range too.
+    f.get(this.pc)
+    this.pushAddress(first)
+    f.op(op.i64.sub).i64(2, 0).op(op.i64.rotr).tee(this.address)
+    f.i64((last - first) >>> 2, 0)
+      .op(op.i64.gt_u)
+      .brIf(elsewhere)
+    const table = Array.from({ length: ((last - first) >>> 2) + 1 }, (_, i) => labels.get(first + 4 * i) ?? elsewhere)
+    f.get(this.address).op(op.i32.wrap_i64).brTable(table, elsewhere)
+    for (const edge of edges) {
+      f.end()
+      this.back(block)
+      this.follow(edge)
+    }
+    f.end().br(this.exit)
   }
 
   protected terminate(statement: Statement, e: Expressions): void {
@@ -184,7 +215,8 @@ export class RegionFunction extends InstructionEmitter {
     } else if (statement.kind === 'jump') {
       e.push(statement.target)
       f.set(this.pc)
-      for (const edge of edgesOf(block)) {
+      const { edges, otherwise } = end.kind === 'jump' ? end : { edges: [], otherwise: undefined }
+      for (const edge of edges) {
         f.get(this.pc)
         this.pushAddress(edge.offset)
         f.op(op.i64.eq).if()
@@ -192,7 +224,8 @@ export class RegionFunction extends InstructionEmitter {
         f.end()
         this.back(block)
       }
-      f.br(this.exit)
+      if (!otherwise?.to) f.br(this.exit)
+      else this.follow(otherwise)
     }
   }
 
@@ -207,7 +240,7 @@ export class RegionFunction extends InstructionEmitter {
     const { f, block } = this
     const { to } = edge
     if (!to) return this.leaveTo(edge.offset)
-    if (edge.crossing) this.guard(edge.offset)
+    if (edge.crossing) this.guard(edge)
     if (to.order <= block.order) f.br(this.label(this.loops, to))
     else if (to.entries > 1) f.br(this.label(this.merges, to))
     else this.tree(to)
@@ -220,17 +253,19 @@ export class RegionFunction extends InstructionEmitter {
     return label
   }
 
-  /** Leaves the region unless the page of `offset` is still the one that it was made from. */
-  private guard(offset: number): void {
+  /** Leaves the region unless the page that an edge leads to is still the one that the region was made from. */
+  private guard({ offset, to }: Edge): void {
     const { f } = this
     const start = Math.floor(offset / PAGE_SIZE) * PAGE_SIZE
     const table = this.regimeBase + CODE_TLB
     this.pushAddress(start)
-    f.tee(this.pc).i64(8, 0).op(op.i64.shr_u, op.i32.wrap_i64).i32(0xff0).op(op.i32.and).tee(this.host)
-    f.memory(mem.i64_load, table).get(this.pc).op(op.i64.ne)
+    f.tee(this.address).i64(8, 0).op(op.i64.shr_u, op.i32.wrap_i64).i32(0xff0).op(op.i32.and).tee(this.host)
+    f.memory(mem.i64_load, table).get(this.address).op(op.i64.ne)
     f.get(this.host).memory(mem.i32_load, table + 8)
     f.i32(this.recordsAt(offset)).op(op.i32.ne, op.i32.or).expect(false).if()
-    this.leaveTo(offset)
+    // The target of an indirect branch stands in the PC already.
+    if (to?.end.kind === 'dispatch') f.br(this.exit)
+    else this.leaveTo(offset)
     f.end()
   }
 

@@ -12,6 +12,8 @@ import type { Code } from './code.js'
 /** The most instructions and blocks of a region. */
 const MAX_INSTRUCTIONS = 400
 const MAX_BLOCKS = 64
+/** The most places that indirect branches are led to. */
+const MAX_TARGETS = 48
 /** The most return addresses that a return is compared with. */
 const MAX_RETURNS = 6
 
@@ -31,8 +33,10 @@ export interface Edge {
 export type BlockEnd =
   | { readonly kind: 'goto'; readonly edge: Edge }
   | { readonly kind: 'branch'; readonly yes: Edge; readonly no: Edge }
-  /** An indirect branch, to one of the edges or elsewhere. */
-  | { readonly kind: 'jump'; readonly edges: readonly Edge[] }
+  /** An indirect branch, to one of the edges, or to what `otherwise` chooses from, or elsewhere. */
+  | { readonly kind: 'jump'; readonly edges: readonly Edge[]; readonly otherwise: Edge | undefined }
+  /** No code of the guest's: where indirect branches that lead to many places are told apart. All edges lead into the page that the region begins in. */
+  | { readonly kind: 'dispatch'; readonly edges: readonly Edge[] }
   /** The next instruction is for the interpreter. */
   | { readonly kind: 'interpreter' }
 
@@ -65,19 +69,38 @@ export interface Region {
   readonly size: number
   /** Whether anything in it is executed more than once. */
   readonly loops: boolean
+  /** Offsets at which it may be entered, all in the page that it begins in: one, or the targets among which it chooses for indirect branches. */
+  readonly entries: readonly number[]
 }
 
 /** The offset behind a block's last instruction. */
 export const endOf = (block: Block): number => block.offset + 4 * block.code.length
 
-/** Finds the region that begins at offset `head` of a page (0 to 4092). Undefined if nothing can be translated there. */
-export function findRegion(head: number, at: (offset: number) => CodeAt): Region | undefined {
-  const { seen, leaders } = explore(head, at)
+/**
+ * Finds the region that begins at offset `head` of a page (0 to 4092).
+ *
+ * @param at what stands at an offset.
+ * @param targets offsets in the page where indirect branches are likely to lead, `head` first.
+ * @returns undefined if nothing can be translated there.
+ */
+export function findRegion(
+  head: number,
+  at: (offset: number) => CodeAt,
+  targets: () => readonly number[],
+): Region | undefined {
+  const exploration = new Exploration(at)
+  exploration.follow(head)
+  const { seen, leaders } = exploration
   if (typeof seen.get(head) !== 'object') return undefined
+  const likely = exploration.indirect ? targets().slice(0, MAX_TARGETS) : []
+  for (const target of likely) exploration.follow(target)
   const blocks = new Map<number, Block>()
   for (const leader of leaders) if (seen.has(leader)) blocks.set(leader, makeBlock(leader, seen, leaders))
-  connect(blocks)
-  const first = blocks.get(head) as Block
+  const entries = likely.length === 0 ? [head] : likely.filter((target) => typeof seen.get(target) === 'object')
+  const dispatch = likely.length === 0 ? undefined : newBlock(0, [], { kind: 'dispatch', edges: entries.map(toOffset) })
+  connect(blocks, dispatch)
+  const first = dispatch ?? blocks.get(head)
+  if (!first) return undefined
   const ordered = structure(first)
   measure(ordered)
   inferFlags(ordered)
@@ -86,6 +109,7 @@ export function findRegion(head: number, at: (offset: number) => CodeAt): Region
     blocks: ordered,
     size: ordered.reduce((sum, block) => sum + block.code.length, 0),
     loops: ordered.some((block) => block.header),
+    entries,
   }
 }
 
@@ -97,6 +121,8 @@ export function edgesOf({ end }: Block): readonly Edge[] {
     case 'branch':
       return [end.yes, end.no]
     case 'jump':
+      return end.otherwise ? [...end.edges, end.otherwise] : end.edges
+    case 'dispatch':
       return end.edges
     default:
       return []
@@ -105,35 +131,49 @@ export function edgesOf({ end }: Block): readonly Edge[] {
 
 type Seen = Map<number, Code | 'interpreter'>
 
-/** Walks the code breadth first from `head`. */
-function explore(head: number, at: (offset: number) => CodeAt): { seen: Seen; leaders: Set<number> } {
-  const seen: Seen = new Map()
-  const leaders = new Set([head])
-  const queue = [head]
-  const lead = (offset: number): void => {
-    if (!leaders.has(offset) && leaders.size >= MAX_BLOCKS) return
-    leaders.add(offset)
-    queue.push(offset)
+/** What has been found so far, walking the code breadth first. */
+class Exploration {
+  readonly seen: Seen = new Map()
+  readonly leaders = new Set<number>()
+  /** Whether there is an indirect branch, other than a return, in the page that the region begins in. */
+  indirect = false
+  private readonly at: (offset: number) => CodeAt
+  private readonly queue: number[] = []
+
+  constructor(at: (offset: number) => CodeAt) {
+    this.at = at
   }
-  for (let start = queue.shift(); start !== undefined; start = queue.shift()) {
+
+  /** Goes from an offset to all that it leads to. */
+  follow(head: number): void {
+    this.lead(head)
+    for (let start = this.queue.shift(); start !== undefined; start = this.queue.shift()) this.straight(start)
+  }
+
+  private lead(offset: number): void {
+    if (!this.leaders.has(offset) && this.leaders.size >= MAX_BLOCKS) return
+    this.leaders.add(offset)
+    this.queue.push(offset)
+  }
+
+  private straight(start: number): void {
+    const { seen } = this
     for (let offset = start; !seen.has(offset) && seen.size < MAX_INSTRUCTIONS;) {
-      const code = at(offset)
-      if (code === undefined) break
+      const code = this.at(offset)
+      if (code === undefined) return
       seen.set(offset, code)
-      if (code === 'interpreter') break
+      if (code === 'interpreter') return
       const { branch } = code
       if (branch) {
-        if (branch.kind === 'branch') {
-          lead(offset + offsetOf(branch))
-          if (branch.condition || branch.type === 'call') lead(offset + 4)
-        }
-        break
+        if (branch.kind === 'branch') this.lead(offset + offsetOf(branch))
+        else if (branch.type !== 'return') this.indirect ||= pageOf(offset) === 0
+        if (branch.type === 'call' || (branch.kind === 'branch' && branch.condition)) this.lead(offset + 4)
+        return
       }
       offset += 4
-      if (offset % PAGE_SIZE === 0) leaders.add(offset)
+      if (offset % PAGE_SIZE === 0) this.leaders.add(offset)
     }
   }
-  return { seen, leaders }
 }
 
 const offsetOf = (branch: Extract<Code['branch'], { kind: 'branch' }>): number => branch.offset.small ?? 0
@@ -162,13 +202,17 @@ function makeBlock(leader: number, seen: Seen, leaders: ReadonlySet<number>): Bl
     code.push(instruction)
     offset += 4
     const { branch } = instruction
-    if (branch?.kind === 'jump') end = { kind: 'jump', edges: [] }
+    if (branch?.kind === 'jump') end = { kind: 'jump', edges: [], otherwise: undefined }
     else if (branch?.condition) end = { kind: 'branch', yes: edge(from + offsetOf(branch)), no: edge(offset) }
     else if (branch) end = { kind: 'goto', edge: edge(from + offsetOf(branch)) }
     else if (leaders.has(offset)) end = { kind: 'goto', edge: edge(offset) }
   }
+  return newBlock(leader, code, end)
+}
+
+function newBlock(offset: number, code: readonly Code[], end: BlockEnd): Block {
   return {
-    offset: leader,
+    offset,
     code,
     end,
     order: -1,
@@ -181,27 +225,32 @@ function makeBlock(leader: number, seen: Seen, leaders: ReadonlySet<number>): Bl
   }
 }
 
-/** Leads edges to their blocks, and returns to where the calls in the region have come from. */
-function connect(blocks: ReadonlyMap<number, Block>): void {
-  const calls: { readonly callee: Block; readonly behind: Block }[] = []
-  for (const block of blocks.values()) {
-    for (const edge of edgesOf(block)) edge.to = blocks.get(edge.offset)
-    const callee = block.end.kind === 'goto' ? block.end.edge.to : undefined
-    const behind = blocks.get(endOf(block))
-    if (isCall(block) && callee && behind) calls.push({ callee, behind })
-  }
+/** An edge from {@link BlockEnd}'s 'dispatch'. */
+const toOffset = (offset: number): Edge => ({ offset, to: undefined, crossing: false })
+
+/** Leads edges to their blocks, indirect branches to where they are told apart, and returns to where the region's calls have come from. */
+function connect(blocks: ReadonlyMap<number, Block>, dispatch: Block | undefined): void {
+  if (dispatch) for (const edge of edgesOf(dispatch)) edge.to = blocks.get(edge.offset)
   const returns = new Map<Block, Edge[]>()
-  for (const { callee, behind } of calls) {
-    for (const block of withinFunction(callee, blocks)) {
-      if (block.end.kind !== 'jump' || block.code.at(-1)?.branch?.type !== 'return') continue
-      const edges = returns.get(block) ?? []
-      returns.set(block, edges)
-      if (edges.length === MAX_RETURNS || edges.some((edge) => edge.to === behind)) continue
-      edges.push({
-        offset: behind.offset,
-        to: behind,
-        crossing: pageOf(behind.offset) !== pageOf(endOf(block) - 4),
-      })
+  for (const block of blocks.values()) {
+    const { end } = block
+    for (const edge of edgesOf(block)) edge.to = blocks.get(edge.offset)
+    const branch = block.code.at(-1)?.branch
+    if (end.kind !== 'jump') continue
+    if (branch?.type === 'return') returns.set(block, [])
+    else if (dispatch) {
+      const crossing = pageOf(endOf(block) - 4) !== 0
+      Object.assign(block.end, { otherwise: { offset: 0, to: dispatch, crossing } satisfies Edge })
+    }
+  }
+  for (const call of blocks.values()) {
+    const behind = blocks.get(endOf(call))
+    if (!isCall(call) || !behind) continue
+    for (const block of withinFunctions(edgesOf(call), blocks)) {
+      const edges = returns.get(block)
+      if (!edges || edges.length === MAX_RETURNS || edges.some((edge) => edge.to === behind)) continue
+      const crossing = pageOf(behind.offset) !== pageOf(endOf(block) - 4)
+      edges.push({ offset: behind.offset, to: behind, crossing })
     }
   }
   for (const [block, edges] of returns) Object.assign(block.end, { edges })
@@ -209,9 +258,10 @@ function connect(blocks: ReadonlyMap<number, Block>): void {
 
 const isCall = (block: Block): boolean => block.code.at(-1)?.branch?.type === 'call'
 
-/** The blocks that a function reaches without following its calls. */
-function withinFunction(entry: Block, blocks: ReadonlyMap<number, Block>): ReadonlySet<Block> {
-  const reached = new Set([entry])
+/** The blocks that the functions to which a call leads reach without following calls of their own. */
+function withinFunctions(entries: readonly Edge[], blocks: ReadonlyMap<number, Block>): ReadonlySet<Block> {
+  const reached = new Set<Block>()
+  for (const { to } of entries) if (to) reached.add(to)
   for (const block of reached) {
     const next = isCall(block) ? [blocks.get(endOf(block))] : edgesOf(block).map((edge) => edge.to)
     for (const to of next) if (to) reached.add(to)

@@ -35,6 +35,8 @@ const REGIONS_PER_MODULE = 16
 const MAX_MODULES = 3000
 /** Numbers are of 16 bits. */
 const MAX_REGIONS = 0xffff
+/** What a likely target of an indirect branch has been reached: this part of the threshold. */
+const TARGET_SHARE = 64
 /** The heat, in thresholds, of code that is in a region which begins elsewhere. */
 const COVERED = -16
 /** A page whose translations are lost again and again must be hotter each time, up to so many doublings. */
@@ -85,6 +87,12 @@ export class Translator {
   private translated = 0
   private bytes = 0
   private flushes = 0
+  /** By physical page number: the last region that chooses among the targets of its indirect branches, and how many there have been. */
+  private readonly dispatchers = new Map<number, { readonly last: RegionEntry; readonly made: number }>()
+  /** By physical page number: indices of instructions to which its indirect branches are likely to lead. */
+  private readonly targets = new Map<number, Set<number>>()
+  /** Records of such pages that must be reached more often before they are worth a region that knows more targets. */
+  private readonly deferred = new Set<number>()
   /** By physical page number: how often translations of it have been lost. */
   private readonly losses = new Map<number, number>()
 
@@ -122,7 +130,7 @@ export class Translator {
 
   /** The code at a record has been reached often; the PC is there. */
   request(record: number): void {
-    if (this.pending.some(({ entry }) => entry.record === record)) return this.finish()
+    if (this.pending.some(({ entry }) => entry.records.includes(record))) return this.finish()
     const { page, index } = this.codePages.locate(record)
     const regime = { el: this.memory.u32[EL], alignmentChecks: this.mmu.alignmentChecks }
     const old = this.directory.get(this.numberAt(page, index))
@@ -135,15 +143,43 @@ export class Translator {
     this.setHeat(record, loss === 0 ? 0 : -(this.threshold << Math.min(loss, MAX_BACKOFF)))
     const [lo, hi] = [this.memory.u32[PC] & ~0xfff, this.memory.u32[PC + 1]]
     const recordsAt = (offset: number) => this.recordsAt(lo, hi, Math.floor(offset / PAGE_SIZE))
-    const region = findRegion(index * 4, (offset) => this.codeAt(recordsAt(offset), offset))
+    const region = findRegion(
+      index * 4,
+      (offset) => this.codeAt(recordsAt(offset), offset),
+      () => this.likelyTargets(recordsAt(0), index),
+    )
     if (!region || !this.pays(region)) {
       // Perhaps later, when more of what surrounds it has been executed.
       this.setHeat(record, -64 * this.threshold)
       return
     }
+    const dispatches = region.head.end.kind === 'dispatch'
+    if (dispatches && this.defers(record, page)) return
     if (this.modules >= MAX_MODULES || this.directory.size >= MAX_REGIONS) this.flush()
-    this.add(record, region, regime, recordsAt)
+    const entry = this.add(region, regime, recordsAt)
+    if (dispatches) this.supersede(entry, page)
     if (this.pending.length >= (this.modules < SINGLE_MODULES ? 1 : REGIONS_PER_MODULE)) this.finish()
+  }
+
+  /** Whether a region that chooses among targets must wait, since there is one already: each takes long to compile, and knows little more. */
+  private defers(record: number, page: number): boolean {
+    if (!this.dispatchers.has(page) || this.deferred.delete(record)) return false
+    this.defer(record, page)
+    return true
+  }
+
+  private defer(record: number, page: number): void {
+    this.deferred.add(record)
+    const made = this.dispatchers.get(page)?.made ?? 0
+    this.setHeat(record, -this.threshold * 2 ** Math.min(made + 3, MAX_BACKOFF))
+  }
+
+  /** Notes a region that chooses among targets. The one before knows fewer: control must not stay there. */
+  private supersede(entry: RegionEntry, page: number): void {
+    const before = this.dispatchers.get(page)
+    this.dispatchers.set(page, { last: entry, made: (before?.made ?? 0) + 1 })
+    if (!before || this.directory.get(before.last.number) !== before.last) return
+    this.remove(before.last)
   }
 
   /** Makes the functions of the regions that wait for one. */
@@ -187,6 +223,9 @@ export class Translator {
     this.highest = 0
     this.modules = 0
     this.losses.clear()
+    this.dispatchers.clear()
+    this.deferred.clear()
+    this.targets.clear()
     this.flushes++
   }
 
@@ -210,7 +249,27 @@ export class Translator {
     if (handler === SpecialHandler.DECODE && this.engine === 'hybrid') return undefined
     if (this.isBreakpoint(index)) return undefined
     const { page } = this.codePages.locate(records)
+    // What a device answers may change by being asked.
+    if (!this.mmu.isRam(page * PAGE_SIZE)) return undefined
     return codeOf(this.mmu.fetchWord(page * PAGE_SIZE + index * 4)) ?? 'interpreter'
+  }
+
+  /** Where in a page control has come in often, at the targets of indirect branches, functions, loops; first of all `head`. */
+  private likelyTargets(records: number, head: number): number[] {
+    const { page } = this.codePages.locate(records)
+    const known = this.targets.get(page) ?? new Set()
+    this.targets.set(page, known)
+    const least = Math.max(1, this.threshold / TARGET_SHARE)
+    const { i32, view } = this.memory
+    for (let index = 0; index < PAGE_INSTRUCTIONS; index++) {
+      const begins = view.getUint16(records + REGION_NUMBERS + 2 * index, true) !== 0
+      if (begins || i32[counterOf(records + index * RECORD_SIZE)] >= least) known.add(index)
+    }
+    // The one that asks must be among them, however many there are.
+    known.delete(head)
+    const ordered = [head, ...known]
+    known.add(head)
+    return ordered.map((index) => 4 * index)
   }
 
   // Regions and their numbers
@@ -220,7 +279,7 @@ export class Translator {
     store: (lo: number, hi: number, access: number) => this.mmu.refill(lo, hi, access, true),
   }
 
-  private add(record: number, region: Region, regime: Regime, recordsAt: (offset: number) => number): void {
+  private add(region: Region, regime: Regime, recordsAt: (offset: number) => number): RegionEntry {
     this.builder ??= this.newModule()
     const body = new RegionFunction(region, regime, this.regionImports, recordsAt).build()
     const pages = new Map<number, number>()
@@ -241,9 +300,11 @@ export class Translator {
       if (code.length > 0)
         this.setHeat(recordsAt(offset) + ((offset & (PAGE_SIZE - 1)) >>> 2) * RECORD_SIZE, COVERED * this.threshold)
     const number = this.free.pop() ?? ++this.highest
-    const entry: RegionEntry = { number, record, regime, instructions: Int32Array.from(instructions) }
+    const records = region.entries.map((offset) => recordsAt(0) + (offset / 4) * RECORD_SIZE)
+    const entry: RegionEntry = { number, records, regime, instructions: Int32Array.from(instructions) }
     this.directory.add(entry)
     this.pending.push({ entry, body })
+    return entry
   }
 
   private regionImports = {
@@ -275,12 +336,15 @@ export class Translator {
     const { table, memory } = this
     if (entry.number >= table.length) table.grow(table.length)
     table.set(entry.number, code)
-    const { record } = entry
-    this.setNumber(record, entry.number)
-    const handler = memory.view.getUint16(record + Record.HANDLER, true)
-    if (handler === SpecialHandler.DECODE) return
-    memory.view.setUint16(record + Record.BEHIND, handler, true)
-    memory.view.setUint16(record + Record.HANDLER, SpecialHandler.REGION, true)
+    for (const record of entry.records) {
+      const handler = memory.view.getUint16(record + Record.HANDLER, true)
+      // Another region begins there already.
+      if (handler === SpecialHandler.REGION) continue
+      this.setNumber(record, entry.number)
+      if (handler === SpecialHandler.DECODE) continue
+      memory.view.setUint16(record + Record.BEHIND, handler, true)
+      memory.view.setUint16(record + Record.HANDLER, SpecialHandler.REGION, true)
+    }
   }
 
   private lose(entries: readonly RegionEntry[], page: number): void {
@@ -297,13 +361,17 @@ export class Translator {
   }
 
   /** Makes a region's code unreachable. */
-  private unlink({ number, record }: RegionEntry): void {
+  private unlink({ number, records }: RegionEntry): void {
     const { table, memory } = this
     if (number < table.length) table.set(number, null)
-    this.setNumber(record, 0)
-    if (memory.view.getUint16(record + Record.HANDLER, true) === SpecialHandler.REGION)
-      memory.view.setUint16(record + Record.HANDLER, memory.view.getUint16(record + Record.BEHIND, true), true)
-    memory.view.setUint16(record + Record.BEHIND, 0, true)
+    for (const record of records) {
+      const { page, index } = this.codePages.locate(record)
+      if (this.numberAt(page, index) !== number) continue
+      this.setNumber(record, 0)
+      if (memory.view.getUint16(record + Record.HANDLER, true) === SpecialHandler.REGION)
+        memory.view.setUint16(record + Record.HANDLER, memory.view.getUint16(record + Record.BEHIND, true), true)
+      memory.view.setUint16(record + Record.BEHIND, 0, true)
+    }
   }
 
   private numberAt(page: number, index: number): number {
@@ -316,6 +384,9 @@ export class Translator {
   }
 
   private setHeat(record: number, heat: number): void {
-    this.memory.i32[(HEAT >>> 2) + ((record / RECORD_SIZE) & (HEAT_COUNTERS - 1))] = heat
+    this.memory.i32[counterOf(record)] = heat
   }
 }
+
+/** Index of the word that counts how often a record is reached. */
+const counterOf = (record: number): number => (HEAT >>> 2) + ((record / RECORD_SIZE) & (HEAT_COUNTERS - 1))

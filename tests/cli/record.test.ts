@@ -121,7 +121,7 @@ describe('ending early', () => {
 describe('inspecting', () => {
   it('gives JSON', async () => {
     const info = JSON.parse((await kaal(['info', '--json', boot])).stdout)
-    expect(info).toMatchObject({ finished: true, format: 1, ended: 'power-off', machine: { memoryBytes: 2 ** 29 } })
+    expect(info).toMatchObject({ finished: true, format: 2, ended: 'power-off', machine: { memoryBytes: 2 ** 29 } })
     expect(info.rows.batches).toBeGreaterThan(10)
     const verified = JSON.parse((await kaal(['verify', '--json', boot])).stdout)
     expect(verified).toMatchObject({ good: true, problems: [] })

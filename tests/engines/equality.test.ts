@@ -46,6 +46,12 @@ const CASES: readonly Case[] = [
   guest('mem-mmu', 300, 300_000, 1000, 320),
   guest('irq', 400, 90_000),
   guest('spin', 400, 3_000_000),
+  guest('bytecode', 1500, 6_000_000),
+  guest('calls', 1500, 8_000_000),
+  guest('ptswitch', 500, 600_000, 1000, 320),
+  guest('tlbmiss', 300, 2_000_000, 1000, 320),
+  guest('smc', 800, 1_500_000),
+  guest('cold', 800, 4_000_000),
 ]
 
 /** The positions of a case: mostly a short way apart in bursts, so that every instruction of a loop gets its turn. */

@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { afterAll } from 'vitest'
 import { type MachineConfig, DEFAULT_CONFIG } from '../../devices/config.js'
 import { imageFiles, machineRecord } from '../../replay/description.js'
-import { SNAPSHOT_INTERVAL } from '../../replay/execution.js'
 import { type RecordResult, type RecordRun, Recorder } from '../../replay/recorder.js'
+import { type SnapshotPolicy, SNAPSHOT_POLICY } from '../../replay/snapshot-policy.js'
 import { TraceWriter } from '../../trace/writer.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'kaal-test-'))
@@ -19,7 +19,7 @@ export const KAAL = 'kernel/prebuilt/kaal.elf'
 export interface Recording {
   readonly kernel: string | Uint8Array
   readonly config?: Partial<MachineConfig>
-  readonly snapshotInterval?: number
+  readonly snapshots?: SnapshotPolicy
   readonly input?: Uint8Array
   readonly run?: RecordRun
 }
@@ -38,7 +38,7 @@ export async function record(
   const description = {
     config: { ...DEFAULT_CONFIG, memoryBytes: 64 * 2 ** 20, ...recording.config },
     files,
-    snapshotInterval: recording.snapshotInterval ?? SNAPSHOT_INTERVAL,
+    snapshots: recording.snapshots ?? SNAPSHOT_POLICY,
   }
   const path = join(folder, `${++traces}.kaal`)
   const writer = () =>

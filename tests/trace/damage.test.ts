@@ -164,7 +164,7 @@ describe('what is no trace', () => {
 
   test('a newer format is refused with both numbers and its maker', () => {
     const path = altered("PRAGMA user_version = 7; UPDATE meta SET value = '9.1' WHERE key = 'kaal'")
-    expect(complaint(path)).toBe('made by kaal 9.1 with format 7; this kaal reads up to 1')
+    expect(complaint(path)).toBe('made by kaal 9.1 with format 7; this kaal reads up to 2')
     expect(() => TraceReader.open(path)).toThrow(expect.objectContaining({ kind: 'newer' }))
   })
 })
@@ -177,7 +177,7 @@ describe('rows that contradict each other are named', () => {
     [
       'a format that the header denies',
       'PRAGMA user_version = 0',
-      "meta: format is 1, but the header's user_version is 0",
+      "meta: format is 2, but the header's user_version is 0",
     ],
     [
       'finished without a seal',
@@ -203,11 +203,11 @@ describe('rows that contradict each other are named', () => {
       "UPDATE batches SET ended = 'x' WHERE n = 2",
       /^row 2 of batches: ended is "x", none of interrupt, /,
     ],
-    ['a missing row', 'DELETE FROM uart WHERE rowid = 7', 'row 7 of uart is missing'],
+    ['a missing row', 'DELETE FROM interrupts WHERE rowid = 7', 'row 7 of interrupts is missing'],
     [
-      'a byte of 9 bits',
-      'UPDATE uart SET byte = 256 WHERE rowid = 7',
-      'row 7 of uart: byte is 256, not an integer from 0 to 255',
+      'UART events that are cut short',
+      'UPDATE uart_runs SET events = substr(events, 1, 5) WHERE n = 1',
+      'row 1 of uart_runs: events is unreadable: 5 bytes, not 4 to 8192 by fours',
     ],
     ['a position below 0', 'UPDATE interrupts SET icount = -1 WHERE rowid = 1', /^row 1 of interrupts: icount is -1, /],
     [
@@ -252,7 +252,7 @@ describe('rows that contradict each other are named', () => {
       'UPDATE snapshots SET base = 2 WHERE n = 2',
       'row 2 of snapshots: base is 2, which is not an earlier snapshot',
     ],
-    ['a missing table', 'DROP TABLE uart', /^damaged: no such table: uart/],
+    ['a missing table', 'DROP TABLE uart_runs', /^damaged: no such table: uart_runs/],
   ]
   for (const [what, sql, message] of cases) {
     test(what, () => {
@@ -269,7 +269,8 @@ describe('rows that contradict each other are named', () => {
   test('verify also finds rows out of order, past the end and snapshots between batches', () => {
     const messages = (sql: string) =>
       verifyTrace(altered(sql)).problems.map(({ where, message }) => `${where}: ${message}`)
-    expect(messages('UPDATE uart SET icount = 0 WHERE rowid = 8')).toEqual(['uart: row 8 is at 0, after one at 1100'])
+    const swapped = `UPDATE uart_runs SET events = CAST(substr(events, 1, 28) || x'00000041' || substr(events, 33) AS BLOB)`
+    expect(messages(swapped)).toEqual(['uart: row 8 is at 0, after one at 1100'])
     expect(messages('UPDATE inputs SET icount = 12001 WHERE rowid = 12')).toEqual([
       'inputs: row 12 is at 12001, past the end at 12000',
     ])

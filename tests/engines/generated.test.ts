@@ -1,0 +1,54 @@
+/** Generated guests give the same state at every stop, whichever engine runs them. */
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { type Case, Comparison } from './comparison.js'
+
+const number = fc.noBias(fc.nat({ max: 0xffff_ffff }))
+const numbers = (minLength: number, maxLength: number) => fc.array(number, { minLength, maxLength, size: 'max' })
+
+interface Size {
+  /** The most blocks, and how long they are. */
+  readonly blocks: number
+  readonly body: number
+  /** The most changes of the page tables. */
+  readonly pages: number
+}
+
+function cases(flavour: Case['flavour'], actions: Case['actions'], { blocks, body, pages }: Size): fc.Arbitrary<Case> {
+  return fc.record({
+    flavour: fc.constant(flavour),
+    actions: fc.constant(actions),
+    seed: number,
+    engine: fc.constantFrom('translator', 'hybrid'),
+    threshold: fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 24 })),
+    blocks: fc.array(fc.record({ at: number, body: numbers(0, body), end: number }), {
+      minLength: Math.ceil(blocks / (actions === 'moves' ? 2 : 4)),
+      maxLength: blocks,
+      size: 'max',
+    }),
+    pages: numbers(0, pages),
+    stops: numbers(6, actions === 'moves' ? 400 : 24),
+  })
+}
+
+const comparison = new Comparison()
+const { tested } = comparison
+
+describe.each([
+  { flavour: 'calm', actions: 'few', numRuns: 450, blocks: 14, body: 6, pages: 0 },
+  { flavour: 'flags', actions: 'few', numRuns: 600, blocks: 10, body: 3, pages: 0 },
+  { flavour: 'faults', actions: 'few', numRuns: 500, blocks: 12, body: 8, pages: 8 },
+  { flavour: 'spaces', actions: 'few', numRuns: 500, blocks: 12, body: 6, pages: 4 },
+  { flavour: 'modifying', actions: 'few', numRuns: 500, blocks: 10, body: 6, pages: 1 },
+  { flavour: 'all', actions: 'debugger', numRuns: 500, blocks: 10, body: 6, pages: 4 },
+  { flavour: 'all', actions: 'moves', numRuns: 12, blocks: 200, body: 3, pages: 4 },
+] as const)('$flavour, $actions, up to $blocks blocks', ({ flavour, actions, numRuns, ...size }) => {
+  test('generated guests', () => {
+    const before = tested.cpu.translations.translated
+    fc.assert(
+      fc.property(cases(flavour, actions, size), (each) => comparison.run(each)),
+      { numRuns },
+    )
+    expect(tested.cpu.translations.translated - before).toBeGreaterThan(numRuns)
+  })
+})
