@@ -508,7 +508,7 @@ export class Mmu {
 }
 
 /** Stage 1 permissions (Arm ARM DDI 0487, D8.4): by exception level, AP, XN bits and SCTLR_ELx.WXN. */
-function permitted(attributes: number, el: number, kind: AccessKind, wxn: boolean): boolean {
+export function permitted(attributes: number, el: number, kind: AccessKind, wxn: boolean): boolean {
   const user = (attributes & Attribute.USER) !== 0
   const writable = (attributes & Attribute.READ_ONLY) === 0
   if (el === 0) {

@@ -96,8 +96,21 @@ function shapeOf({ tcrLo, tcrHi, split }: Regime, upper: boolean, shape: Shape):
   shape.width = shape.inputBits - (shape.stride * (3 - shape.level) + shape.granule)
 }
 
+/** A descriptor that a walk has read. */
+export interface WalkStep {
+  readonly level: number
+  /** Physical address of the table, and the descriptor's index in it. */
+  readonly table: number
+  readonly index: number
+  /** The descriptor, as halves. */
+  readonly low: number
+  readonly high: number
+}
+
 /** Walks translation tables in guest RAM. */
 export class TableWalker {
+  /** Told of each descriptor, for a debugger that shows a walk. */
+  onStep: ((step: WalkStep) => void) | undefined
   readonly result: Translation = { fault: 0, page: 0, attributes: 0, size: 0, level: 0 }
   private readonly memory: MachineMemory
   /** By range: EL2's, and for EL1 the lower and the upper. */
@@ -147,6 +160,7 @@ export class TableWalker {
       const word = (RAM_BASE + offset) >>> 2
       const low = this.memory.u32[word]
       const high = this.memory.u32[word + 1]
+      this.onStep?.({ level, table: tableLo >>> 0, index, low, high })
       if ((low & 1) === 0) return this.fail(FaultStatus.TRANSLATION, level)
       const isTable = (low & 2) !== 0
       if (level === 3 ? !isTable : !isTable && (level === 0 || (granule === 16 && level === 1)))

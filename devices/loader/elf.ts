@@ -1,5 +1,6 @@
 /** Reads AArch64 ELF executables (System V ABI, chapters 4 and 5; Arm IHI 0056): the segments to load, the entry point, the symbols. */
 import { LoadError, hex } from './load-error.js'
+import { nameAt, readSections } from './sections.js'
 import { type ElfSymbol, SymbolTable } from './symbols.js'
 
 /** A PT_LOAD segment: `data` goes to `paddr`, the rest up to `memorySize` bytes is zero. */
@@ -22,7 +23,6 @@ export interface ElfImage {
 
 const ELF_HEADER = 64
 const PROGRAM_HEADER = 56
-const SECTION_HEADER = 64
 const SYMBOL = 24
 const EM_AARCH64 = 183
 const ET_EXEC = 2
@@ -75,7 +75,7 @@ export function readElf(bytes: Uint8Array, name: string): ElfImage {
       throw new LoadError(name, `segments at ${first} (p_memsz ${hex(before.memorySize)}) and ${second} overlap`)
     }
   }
-  return { entry: physicalEntry(view.getBigUint64(24, true), loads), segments, symbols: readSymbols(view, bytes) }
+  return { entry: physicalEntry(view.getBigUint64(24, true), loads), segments, symbols: readSymbols(bytes) }
 }
 
 function checkHeader(bytes: Uint8Array, name: string): DataView {
@@ -167,32 +167,18 @@ function physicalEntry(entry: bigint, loads: readonly ProgramHeader[]): bigint {
 }
 
 /** The symbol table. Symbols are a convenience: a damaged table gives fewer of them, not an error. */
-function readSymbols(view: DataView, bytes: Uint8Array): SymbolTable {
+function readSymbols(bytes: Uint8Array): SymbolTable {
   const symbols: ElfSymbol[] = []
-  const tableOffset = view.getBigUint64(40, true)
-  const headerSize = view.getUint16(58, true)
-  const count = view.getUint16(60, true)
-  const whole = BigInt(bytes.length)
-  if (headerSize < SECTION_HEADER || tableOffset + BigInt(headerSize * count) > whole) return new SymbolTable([])
-  const section = (index: number): { type: number; link: number; data: Uint8Array } => {
-    const at = Number(tableOffset) + index * headerSize
-    const offset = view.getBigUint64(at + 24, true)
-    const size = view.getBigUint64(at + 32, true)
-    const inside = offset + size <= whole
-    const data = inside ? bytes.subarray(Number(offset), Number(offset + size)) : bytes.subarray(0, 0)
-    return { type: view.getUint32(at + 4, true), link: view.getUint32(at + 40, true), data }
-  }
-  for (let index = 0; index < count; index++) {
-    const { type, link, data } = section(index)
-    if (type !== SHT_SYMTAB || link >= count) continue
-    const names = section(link).data
+  const sections = readSections(bytes)
+  for (const { type, link, data } of sections) {
+    if (type !== SHT_SYMTAB || link >= sections.length) continue
+    const names = sections[link].data
     const table = new DataView(data.buffer, data.byteOffset, data.byteLength)
     for (let at = 0; at + SYMBOL <= data.length; at += SYMBOL) {
-      const start = table.getUint32(at, true)
-      const end = names.indexOf(0, start)
-      if (start >= names.length || end <= start) continue
+      const name = nameAt(names, table.getUint32(at, true))
+      if (name === '') continue
       symbols.push({
-        name: latin1(names.subarray(start, end)),
+        name,
         info: data[at + 4],
         section: table.getUint16(at + 6, true),
         address: table.getBigUint64(at + 8, true),
@@ -201,11 +187,4 @@ function readSymbols(view: DataView, bytes: Uint8Array): SymbolTable {
     }
   }
   return new SymbolTable(symbols)
-}
-
-/** Symbol names are ASCII in practice; other bytes keep their value. */
-function latin1(bytes: Uint8Array): string {
-  let text = ''
-  for (const byte of bytes) text += String.fromCharCode(byte)
-  return text
 }

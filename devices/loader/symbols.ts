@@ -24,6 +24,8 @@ const rank = (symbol: ElfSymbol): number =>
 
 /** An executable's symbols. */
 export class SymbolTable {
+  /** All that name a place, several for some addresses. */
+  readonly all: readonly ElfSymbol[]
   /** In ascending order of address, one for each address. */
   readonly symbols: readonly ElfSymbol[]
   private readonly byName = new Map<string, ElfSymbol>()
@@ -38,6 +40,7 @@ export class SymbolTable {
         (info & 15) !== STT_FILE &&
         !/^\$[xd](\.|$)/.test(name),
     )
+    this.all = places
     const best = new Map<bigint, ElfSymbol>()
     for (const symbol of places) {
       const other = best.get(symbol.address)

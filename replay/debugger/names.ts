@@ -59,7 +59,7 @@ export class Names {
   private readable(): Map<string, bigint> {
     if (!this.byName) {
       this.byName = new Map()
-      for (const { name, address } of this.table?.symbols ?? []) this.byName.set(demangle(name), address)
+      for (const { name, address } of this.table?.all ?? []) this.byName.set(demangle(name), address)
     }
     return this.byName
   }

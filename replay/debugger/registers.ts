@@ -1,10 +1,18 @@
 /** The processor's registers as text. */
 import type { CpuState } from '../../cpu/state.js'
+import type { Report } from './command.js'
 import type { Names } from './names.js'
 import { hex64 } from './numbers.js'
 
+/** {@link registerLines}, and the same for programs. */
+export function registerReport(state: CpuState, names: Names): Report {
+  const general = Object.fromEntries([...state.x].map((value, n) => [`x${n}`, value]))
+  const { sp, pc, el, nzcv, daif, spsel } = state
+  return { lines: registerLines(state, names), data: { registers: { ...general, sp, pc }, el, spsel, nzcv, daif } }
+}
+
 /** General registers, SP, PC and PSTATE, then the registers of the exception that was taken last to EL1. */
-export function registerLines(state: CpuState, names: Names): string[] {
+function registerLines(state: CpuState, names: Names): string[] {
   const lines: string[] = []
   const general = [...state.x].map((value, n) => `x${n}`.padEnd(4) + hex64(value))
   for (let n = 0; n < 30; n += 3) lines.push(general.slice(n, n + 3).join('  '))

@@ -133,7 +133,7 @@ describe('a script', () => {
       const { code, stderr, stdout } = await kaal(['debug', trace], { input: `goto 3_000_000\n${command}\nwhen\n` })
       expect(stderr).toMatch(/^kaal: standard input, line 2: [^\n]+\n$/)
       expect(stderr).toContain(reason)
-      expect(stdout).toMatch(/^3_000_000 {2}.*\n$/)
+      expect(stdout).toMatch(/^3_000_000 {2}.*\n(\S+:\d+.*\n)?$/)
       expect(code).toBe(255)
     }
   })

@@ -1,6 +1,6 @@
 /** A person at a terminal: keys that go to the guest, the keys that end it, and the debugger's prompt. */
 import { execFile } from 'node:child_process'
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { testFolder } from '../trace/folder.js'
@@ -18,16 +18,24 @@ interface Session {
   readonly restored: boolean
 }
 
+/** No colours, unless asked for, and a history of its own. */
+const terminal = { TERM: 'xterm', NO_COLOR: '1', XDG_STATE_HOME: folder('state') }
+
 /** Runs `kaal` on a pseudo-terminal of its own. */
-function session(args: readonly string[], steps: readonly Step[]): Promise<Session> {
+function session(args: readonly string[], steps: readonly Step[], env: NodeJS.ProcessEnv = {}): Promise<Session> {
   const encoded = steps.map(([kind, text]) => [kind, kind === 'send' ? Buffer.from(text).toString('hex') : text])
   const command = [SESSION, JSON.stringify(encoded), process.execPath, `${ROOT}cli/bin.js`, ...args]
   return new Promise((resolve, reject) => {
-    execFile('python3', command, { env: { ...process.env, TERM: 'xterm' }, maxBuffer: 1 << 26 }, (error, stdout) => {
-      if (error) return reject(error)
-      const result = JSON.parse(stdout) as Session
-      resolve({ ...result, output: Buffer.from(result.output, 'hex').toString('latin1') })
-    })
+    execFile(
+      'python3',
+      command,
+      { env: { ...process.env, ...terminal, ...env }, maxBuffer: 1 << 26 },
+      (error, stdout) => {
+        if (error) return reject(error)
+        const result = JSON.parse(stdout) as Session
+        resolve({ ...result, output: Buffer.from(result.output, 'hex').toString('latin1') })
+      },
+    )
   })
 }
 
@@ -138,5 +146,80 @@ describe('the debugger on a terminal', () => {
     expect(output).toMatch(/breakpoint 1 at 0x[0-9a-f]{16} <kernel_main>/)
     expect(output).toMatch(/\n20 {2}0x/)
     expect({ code, restored }).toEqual({ code: 0, restored: true })
+  })
+
+  it('keeps its history for the next session, shows it with the arrows, and completes registers', async () => {
+    const path = 'traces/kaal-fault.kaal'
+    const env = { XDG_STATE_HOME: folder('history') }
+    const file = folder('history/kaal/debug_history')
+    const first = await session(
+      ['debug', path],
+      [
+        ['expect', '(kaal)'],
+        ['send', 'goto 1234\r'],
+        ['expect', '\n1_234  '],
+        ['type', 'regs curr\t\r'],
+        ['expect', 'currentel 0x0000000000000004'],
+        ['send', 'quit\r'],
+      ],
+      env,
+    )
+    expect(first.output).toMatch(/ {2}EL +3:2 +1 +EL1\r?\n/)
+    expect(readFileSync(file, 'utf8')).toBe('goto 1234\nregs currentel\nquit\n')
+    expect(statSync(file).mode & 0o777).toBe(0o600)
+    const up = '\u001b[A'
+    const second = await session(
+      ['debug', path],
+      [
+        ['expect', '(kaal)'],
+        ['type', up],
+        ['type', up],
+        ['type', `${up}\r`],
+        ['expect', '\n1_234  '],
+        ['send', 'quit\r'],
+      ],
+      env,
+    )
+    expect(second).toMatchObject({ code: 0, restored: true, output: expect.stringMatching(/\n1_234 {2}0x/) })
+    expect(readFileSync(file, 'utf8')).toBe('regs currentel\ngoto 1234\nquit\n')
+  })
+
+  it('goes on without a history that it cannot keep', async () => {
+    writeFileSync(folder('no-folder'), '')
+    const { output, code } = await session(
+      ['debug', 'traces/kaal-fault.kaal'],
+      [
+        ['expect', '(kaal)'],
+        ['send', 'when\r'],
+        ['expect', '0 of '],
+        ['send', 'q\r'],
+      ],
+      { XDG_STATE_HOME: folder('no-folder') },
+    )
+    expect(code).toBe(0)
+    expect(output).toContain('0 of 3_825_986')
+  })
+
+  it('has colours, but not for those who do not want them', async () => {
+    const steps: Step[] = [
+      ['expect', '(kaal)'],
+      ['send', 'goto 3_788_668\r'],
+      ['send', 'bt\r'],
+      ['send', 'nonsense\r'],
+      ['send', 'quit\r'],
+    ]
+    const escapes = new RegExp(`${String.fromCharCode(27)}\\[\\d+m`, 'g')
+    const on = await session(['debug', 'traces/kaal-fault.kaal'], steps, { NO_COLOR: '' })
+    expect(on.output).toContain('\u001b[36m <vectors+0x200>\u001b[0m')
+    expect(on.output).toContain('\u001b[1m3_788_668\u001b[0m')
+    expect(on.output).toContain('\u001b[31m    <exception: Data Abort from EL1h>\u001b[0m')
+    expect(on.output.match(escapes)?.length).toBeGreaterThan(10)
+    for (const env of [{ NO_COLOR: '1' }, { NO_COLOR: '', TERM: 'dumb' }]) {
+      const off = await session(['debug', 'traces/kaal-fault.kaal'], steps, env)
+      expect(off.output).toContain('<exception: Data Abort from EL1h>')
+      expect(off.output).not.toMatch(escapes)
+    }
+    const piped = await kaal(['debug', 'traces/kaal-fault.kaal'], { input: 'bt\n', env: { NO_COLOR: '' } })
+    expect(piped.stdout).not.toMatch(escapes)
   })
 })

@@ -12,6 +12,7 @@ const documents = [
   'CHANGELOG.md',
   'traces/README.md',
   'docs/architecture.md',
+  'docs/debugger.md',
   'docs/differences.md',
   'docs/time.md',
 ]

@@ -134,10 +134,16 @@ describe('reading memory', () => {
 })
 
 describe('the debugger', () => {
-  it('completes commands, and symbols under their readable names', () => {
+  it('completes commands, registers, events, files, and symbols under their readable names', () => {
     const session = new Debugger(reader)
     expect(session.complete('reverse-s')).toEqual([['reverse-step'], 'reverse-s'])
     expect(session.complete('b kernel_m')).toEqual([['kernel_main'], 'kernel_m'])
+    expect(session.complete('regs x1 ttbr1')).toEqual([['ttbr1_el1'], 'ttbr1'])
+    expect(session.complete('r $x2')[0]).toContain('$x29')
+    expect(session.complete('next s')).toEqual([['syscall'], 's'])
+    expect(session.complete('help wh')).toEqual([['when', 'who-wrote'], 'wh'])
+    expect(session.complete('b debug/faul')).toEqual([['debug/faults.rs:'], 'debug/faul'])
+    expect(session.complete('b src/debug/faul')).toEqual([['src/debug/faults.rs:'], 'src/debug/faul'])
     expect(session.complete('break kaal::arch::aarch64::psci::s')[0]).toContain('kaal::arch::aarch64::psci::system_off')
   })
 })
