@@ -21,13 +21,14 @@ export function agree(
   prepare: (cpu: Processor) => void,
   counts: readonly number[],
   between: (subject: Subject, index: number) => void = () => {},
+  threshold = 1,
 ): number {
   const offsets = Object.keys(words).map(Number)
   const image = new Uint8Array(offsets.reduce((most, offset) => Math.max(most, offset + 4), 0))
   const view = new DataView(image.buffer)
   for (const [offset, word] of Object.entries(words)) view.setUint32(Number(offset), word, true)
   reference.cpu.setEngine('interpreter')
-  tested.cpu.setEngine('translator')
+  tested.cpu.setEngine('translator', threshold)
   const before = tested.cpu.translations.translated
   for (const subject of [reference, tested])
     subject.load(image, (cpu) => {

@@ -25,7 +25,9 @@ export class Comparison {
   readonly tested = new Subject()
   /** How often what has been done, over all cases. */
   readonly done = new Map<string, number>()
+  programs = 0
   instructions = 0
+  /** Programs that ended early because they asked for something that is not modelled. */
   unsupported = 0
 
   constructor() {
@@ -41,6 +43,7 @@ export class Comparison {
     const program = makeProgram(each)
     this.tested.cpu.setEngine(each.engine, each.threshold)
     for (const subject of this.both) subject.load(program.image, program.prepare)
+    this.programs++
     let position = 0
     const trail: string[] = []
     for (const stop of each.stops) {

@@ -1,6 +1,7 @@
 /** Generated guests give the same state at every stop, whichever engine runs them. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { ExceptionClass } from '../../cpu/exceptions.js'
 import { type Case, Comparison } from './comparison.js'
 
 const number = fc.noBias(fc.nat({ max: 0xffff_ffff }))
@@ -35,11 +36,12 @@ const comparison = new Comparison()
 const { tested } = comparison
 
 describe.each([
-  { flavour: 'calm', actions: 'few', numRuns: 450, blocks: 14, body: 6, pages: 0 },
-  { flavour: 'flags', actions: 'few', numRuns: 600, blocks: 10, body: 3, pages: 0 },
-  { flavour: 'faults', actions: 'few', numRuns: 500, blocks: 12, body: 8, pages: 8 },
-  { flavour: 'spaces', actions: 'few', numRuns: 500, blocks: 12, body: 6, pages: 4 },
-  { flavour: 'modifying', actions: 'few', numRuns: 500, blocks: 10, body: 6, pages: 1 },
+  { flavour: 'calm', actions: 'few', numRuns: 350, blocks: 14, body: 6, pages: 0 },
+  { flavour: 'flags', actions: 'few', numRuns: 500, blocks: 10, body: 3, pages: 0 },
+  { flavour: 'jumping', actions: 'few', numRuns: 400, blocks: 16, body: 4, pages: 1 },
+  { flavour: 'faults', actions: 'few', numRuns: 450, blocks: 12, body: 8, pages: 8 },
+  { flavour: 'spaces', actions: 'few', numRuns: 450, blocks: 12, body: 6, pages: 4 },
+  { flavour: 'modifying', actions: 'few', numRuns: 450, blocks: 10, body: 6, pages: 1 },
   { flavour: 'all', actions: 'debugger', numRuns: 500, blocks: 10, body: 6, pages: 4 },
   { flavour: 'all', actions: 'moves', numRuns: 12, blocks: 200, body: 3, pages: 4 },
 ] as const)('$flavour, $actions, up to $blocks blocks', ({ flavour, actions, numRuns, ...size }) => {
@@ -51,4 +53,15 @@ describe.each([
     )
     expect(tested.cpu.translations.translated - before).toBeGreaterThan(numRuns)
   })
+})
+
+test('there was something to compare', () => {
+  expect(comparison.programs).toBeGreaterThanOrEqual(3000)
+  expect(comparison.instructions).toBeGreaterThan(1000 * comparison.programs)
+  expect(comparison.unsupported).toBeLessThan(comparison.programs / 100)
+  const { UNKNOWN, FP_ACCESS, ILLEGAL_STATE, SYSTEM_REGISTER, PC_ALIGNMENT } = ExceptionClass
+  const { INSTRUCTION_ABORT, INSTRUCTION_ABORT_LOWER, DATA_ABORT, DATA_ABORT_LOWER } = ExceptionClass
+  const aborts = [INSTRUCTION_ABORT, INSTRUCTION_ABORT_LOWER, DATA_ABORT, DATA_ABORT_LOWER]
+  for (const each of [UNKNOWN, FP_ACCESS, ILLEGAL_STATE, SYSTEM_REGISTER, PC_ALIGNMENT, ...aborts])
+    expect(tested.faults.get(each) ?? 0, `faults of class ${each}`).toBeGreaterThan(0)
 })

@@ -238,6 +238,15 @@ const FLAVOURS = {
     [20, plain],
     [6, pointer],
   ]),
+  /** Indirect branches, chosen by what is computed. */
+  jumping: weighted([
+    [70, plain],
+    [10, conditional],
+    [10, pointer],
+    [3, memory],
+    [1, modify],
+    [1, remap],
+  ]),
   /** Accesses of all kinds, many of which fault, and other exceptions. */
   faults: weighted([
     [20, plain],
@@ -370,8 +379,29 @@ const ENDS: readonly MakeEnd[] = [
   counted, counted, counted, counted, through, through, through, through, through, returning,
 ] // prettier-ignore
 
+/** A branch to one of four blocks, which some register chooses. */
+const table: MakeEnd = (random) => {
+  const [index, first] = [random.below(14), random.below(8)]
+  return [
+    // adr x13, to the literals; ubfx x12, x<index>, #<first>, #2; ldr x20, [x13, x12, lsl #3]
+    (address, { literalOffset }) => {
+      const offset = literalOffset('BLOCK', 0) - Number(address & 0xfffn)
+      return (0x1000000d | ((offset & 3) << 29) | (((offset >> 2) & 0x7ffff) << 5)) >>> 0
+    },
+    constant(0xd340000c | (first << 16) | ((first + 1) << 10) | (index << 5)),
+    constant(0xf86c79b4),
+    constant(random.below(3) ? 0xd61f0280 : 0xd63f0280),
+  ]
+}
+
+const JUMPING: readonly MakeEnd[] = [
+  table, table, table, table, table, table, indirect, indirect, computed, back, back, call, conditionalBranch, conditionalBranch,
+  counted, through,
+] // prettier-ignore
+
 /** How a block ends. */
-export function endOf(number: number, block: number): Emit[] {
+export function endOf(number: number, block: number, flavour: Flavour): Emit[] {
   const random = numbered(number)
-  return ENDS[random.below(ENDS.length)](random, block)
+  const ends = flavour === 'jumping' ? JUMPING : ENDS
+  return ends[random.below(ends.length)](random, block)
 }

@@ -122,7 +122,7 @@ describe('a page that another has taken the place of', () => {
         state.sctlr_el[1] |= 1n
         prepare(cpu)
       },
-      strides(30, 31),
+      strides(30, 101),
       (subject, i) => {
         if (i !== 20) return
         // What TLBI VAAE1 does.
@@ -135,6 +135,8 @@ describe('a page that another has taken the place of', () => {
         subject.cpu.codeMappingChanged()
         subject.cpu.state.x[5] = x5
       },
+      // By then page 1 is mapped, so that regions that begin in page 0 reach into it.
+      8,
     )
   }
 

@@ -224,7 +224,7 @@ function place(recipe: Recipe): Placed[] {
   const tails = new Set<number>()
   const placed: Placed[] = []
   recipe.blocks.forEach(({ at, body, end }, index) => {
-    const items = [...body.map((number) => itemOf(number, recipe.flavour)), endOf(end, index)]
+    const items = [...body.map((number) => itemOf(number, recipe.flavour)), endOf(end, index, recipe.flavour)]
     const words = items.flat()
     if (words.length === 0) words.push(() => NOP)
     let page = [0, 0, 1, 1, 1, 2, 3, 7][at & 7] % CODE_PAGES

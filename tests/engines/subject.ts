@@ -5,7 +5,7 @@ import type { Watchpoint } from '../../cpu/mmu/watchpoints.js'
 import { Processor } from '../../cpu/processor.js'
 import { CPU_STATE } from '../../cpu/state.js'
 
-/** Physical address of the page of registers that the device has; nothing else answers. */
+/** Physical address of the page of registers that the device has; nothing else answers. Some accesses make it raise an interrupt. */
 export const DEVICE = 0x0900_0000
 
 /** Where the processor is, and what it has told: an event is its position, a name and numbers. */
@@ -43,6 +43,7 @@ export class Subject implements Board {
   }
 
   private note(what: string, ...numbers: number[]): void {
+    if (this.cpu.remaining >= 2 ** 31) throw new Error(`the budget has been overdrawn: ${this.cpu.remaining | 0} left`)
     this.events.push(`${this.position} ${what} ${numbers.map((n) => n.toString(16)).join(' ')}`)
   }
 
@@ -54,12 +55,14 @@ export class Subject implements Board {
     this.note('read', physical, size)
     this.lo = (this.accesses * 0x1234567 + physical) >>> (32 - Math.min(size, 4) * 8)
     this.hi = size === 8 ? this.position : 0
+    if (this.accesses % 5 === 0) this.cpu.setInterruptLine('irq', true)
     return true
   }
 
   write(physical: number, size: AccessSize, lo: number, hi: number): boolean {
     if (physical < DEVICE || physical >= DEVICE + PAGE_SIZE) return false
     this.note('write', physical, size, lo, hi)
+    if (lo & 1) this.cpu.setInterruptLine('fiq', true)
     return true
   }
 
