@@ -13,7 +13,7 @@ import { svgReport } from './report/svg.js'
 import { LEGEND, textReport } from './report/text.js'
 import { ratios, summarize } from './results.js'
 import { runRounds } from './rounds.js'
-import { kaalModes, qemuModes } from './systems.js'
+import { kaalModes, modeName, qemuModes } from './systems.js'
 
 /** The project's folder, seen from dist/bench/. */
 const PROJECT = fileURLToPath(new URL('../../', import.meta.url))
@@ -28,7 +28,10 @@ async function bench(options: Options, entry: string, folder: string): Promise<v
   progress('')
   const results = summarize(series)
   const compared = ratios(series)
-  if (json !== undefined) writeJson(json, { begun, rounds, host, results, ratios: compared })
+  if (json !== undefined) {
+    const runs = series.map(({ guest, mode, costs }) => ({ guest: guest.name, mode: modeName(mode), costs }))
+    writeJson(json, { begun, rounds, host, results, ratios: compared, runs })
+  }
   const what = `${hostLine(host)}. Medians of ${rounds} interleaved ${rounds === 1 ? 'round' : 'rounds'}.`
   const unmeasured = `${qemu} is not here, so that kaal is measured alone (Debian: apt-get install qemu-system-arm).`
   const notes = host.qemu === undefined ? [what, unmeasured] : [what]

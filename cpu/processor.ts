@@ -208,10 +208,10 @@ export class Processor {
    * breakpoints runs as fast as ever.
    */
   setBreakpoints(addresses: Iterable<bigint>): void {
+    const before = this.breakpointIndices
     this.breakpoints = new Set(addresses)
     this.breakpointIndices = new Set([...this.breakpoints].map((address) => Number(address & 0xfffn) >>> 2))
-    this.codePages.clear()
-    this.mmu.fast.flush(FastTable.CODE)
+    for (const index of new Set([...before, ...this.breakpointIndices])) this.codePages.forget(index)
     this.disarmed = 0
   }
 

@@ -19,8 +19,9 @@ export class RowBuffer {
   readonly values: SqlValue[]
   private readonly width: number
   private readonly ready: () => void
-  private readonly many: SqlStatement
   private readonly one: SqlStatement
+  /** Inserts {@link ROWS} rows; made when there are so many: short recordings never need it. */
+  private readonly many: () => SqlStatement
   private count = 0
 
   /** @param table the table, with its columns if not all are given. @param ready called before rows are inserted. */
@@ -29,7 +30,8 @@ export class RowBuffer {
     this.ready = ready
     const row = `(${columns.map((column) => PLACES[column]).join(', ')})`
     this.one = database.prepare(`INSERT INTO ${table} VALUES ${row}`)
-    this.many = database.prepare(`INSERT INTO ${table} VALUES ${repeat(row, ROWS)}`)
+    let many: SqlStatement | undefined
+    this.many = () => (many ??= database.prepare(`INSERT INTO ${table} VALUES ${repeat(row, ROWS)}`))
     this.values = Array.from({ length: this.width * ROWS }, () => 0)
   }
 
@@ -50,7 +52,7 @@ export class RowBuffer {
     this.count = 0
     this.ready()
     if (count === ROWS) {
-      this.many.run(this.values)
+      this.many().run(this.values)
       return
     }
     const { width } = this

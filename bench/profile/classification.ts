@@ -24,7 +24,7 @@ export const KINDS = [
   'run loop',
   'digests',
   'snapshots',
-  'trace writing',
+  'trace, SQLite',
   'guest output',
   'start-up',
   'garbage collection',
@@ -69,16 +69,19 @@ const TABLE: readonly Row[] = [
   { kind: 'run loop', file: /^cpu\/processor$/ },
 
   // Recording
-  { kind: 'snapshots', file: /^replay\/page-hashes$/ },
+  // Pages are hashed for snapshots, for the final digest, and when what was loaded is noted.
+  { kind: 'snapshots', file: /^replay\/page-hashes$/, name: /^(update|written)$/ },
+  { kind: 'start-up', file: /^replay\/page-hashes$/, name: /^(PageHashes|knowLoaded)$/ },
+  { kind: 'snapshots', file: /^replay\/snapshot-policy$/ },
   { kind: 'snapshots', file: /^trace\/(writer|snapshots?|pages?)$/, name: /^(snapshot|page\w*|compress\w*)$/i },
   { kind: 'snapshots', file: /^trace\/(compressible|.*compress.*|.*worker.*)$/ },
   { kind: 'snapshots', file: /^(devices|cpu|replay)\//, name: /^saveState$/ },
   { kind: 'digests', file: /^(trace\/digest|cpu\/wasm\/state-hash)$/ },
   { kind: 'digests', file: /^replay\/execution$/, name: /^(endBatch|finalDigest)$/ },
   // Compression and hashes, and what runs within a guard, count for their callers.
-  { kind: 'trace writing', file: /^trace\/platform$/, name: /^(run|exec|get|all|prepare|close)$/ },
-  { kind: 'trace writing', file: /^trace\/(?!platform$)/, name: /^(?!guard$)./ },
-  { kind: 'trace writing', file: /^node_modules\/better-sqlite3\// },
+  { kind: 'trace, SQLite', file: /^trace\/platform$/, name: /^(run|exec|get|all|prepare|close)$/ },
+  { kind: 'trace, SQLite', file: /^trace\/(?!platform$)/, name: /^(?!guard$)./ },
+  { kind: 'trace, SQLite', file: /^node_modules\/better-sqlite3\// },
   { kind: 'run loop', file: /^replay\/(execution|recorder|replayer)$/ },
   { kind: 'guest output', file: /^cli\/output$/ },
   { kind: 'start-up', file: /^cli\// },

@@ -16,11 +16,13 @@ const DATA_THRESHOLD = 512
 export interface CodeObserver {
   /** Instructions `first` to `last` of a page have been overwritten. */
   written(page: number, first: number, last: number): void
+  /** An instruction of a page is to be decoded again, though it is as it was. */
+  forgotten(page: number, index: number): void
   dropped(page: number): void
   cleared(): void
 }
 
-const NOBODY: CodeObserver = { written: () => {}, dropped: () => {}, cleared: () => {} }
+const NOBODY: CodeObserver = { written: () => {}, forgotten: () => {}, dropped: () => {}, cleared: () => {} }
 
 /** The pool of decoded pages. */
 export class CodePages {
@@ -91,6 +93,18 @@ export class CodePages {
       this.memory.view.setUint16(base + index * RECORD_SIZE + Record.HANDLER, 0, true)
     }
     return ++this.stores[slot] % DATA_THRESHOLD === 0
+  }
+
+  /** Has the instruction at this index decoded again, in every page. */
+  forget(index: number): void {
+    for (const [page, slot] of this.slots) {
+      this.observer.forgotten(page, index)
+      this.memory.view.setUint16(
+        DECODED_POOL + slot * DECODED_PAGE_SIZE + index * RECORD_SIZE + Record.HANDLER,
+        0,
+        true,
+      )
+    }
   }
 
   /** Forgets a page; its slot stays unused until the pool is cleared. The code TLBs must forget it too. */

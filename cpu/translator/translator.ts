@@ -104,6 +104,7 @@ export class Translator {
     this.table = new WebAssembly.Table({ element: 'anyfunc', initial: 256 })
     codePages.observer = {
       written: (page, first, last) => this.lose(this.directory.madeFrom(page, first, last), page),
+      forgotten: (page, index) => this.directory.madeFrom(page, index, index).forEach((entry) => this.remove(entry)),
       dropped: (page) => this.lose(this.directory.madeFrom(page, 0, PAGE_INSTRUCTIONS - 1), page),
       cleared: () => this.flush(),
     }

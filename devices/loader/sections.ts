@@ -56,11 +56,14 @@ export function readSections(bytes: Uint8Array): ElfSection[] {
   return headers.map(({ nameOffset, ...rest }) => ({ name: nameAt(names, nameOffset), ...rest }))
 }
 
-/** The string at an offset of a string table. ASCII in practice; other bytes keep their value. */
+/** Longer names are none: a table without an end must not be searched again for each of them. */
+const LONGEST_NAME = 1 << 16
+
+/** The string at an offset of a string table; empty if there is none. ASCII in practice; other bytes keep their value. */
 export function nameAt(table: Uint8Array, offset: number): string {
-  const end = table.indexOf(0, offset)
+  const bytes = table.subarray(offset, offset + LONGEST_NAME)
+  const end = bytes.indexOf(0)
   let text = ''
-  if (offset < table.length && end > offset)
-    for (const byte of table.subarray(offset, end)) text += String.fromCharCode(byte)
+  for (let n = 0; n < end; n++) text += String.fromCharCode(bytes[n])
   return text
 }

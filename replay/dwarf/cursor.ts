@@ -160,10 +160,48 @@ const utf8 = new TextDecoder()
 /** Names that others refer to are cut here: a damaged offset in a section without a NUL must cost no more than this. */
 const LONGEST_NAME = 4096
 
-/** The string at an offset of a string section. */
-export function stringAt(section: DwarfSection, offset: number): string {
-  const cursor = new Cursor(section, offset)
-  const bytes = section.data.subarray(cursor.at, cursor.at + LONGEST_NAME)
-  const end = bytes.indexOf(0)
-  return utf8.decode(end < 0 ? bytes : bytes.subarray(0, end))
+/** Work that grows with what a file claims instead of with its size: so much of it, and then the file is hostile. */
+export class Allowance {
+  private left: number
+  private readonly what: string
+
+  /** @param what is too much, for the error. */
+  constructor(units: number, what: string) {
+    this.left = units
+    this.what = what
+  }
+
+  /** @throws {DwarfError} if it is used up. */
+  spend(units: number, cursor: Cursor): void {
+    this.left -= units
+    if (this.left < 0) throw cursor.error(`${this.what}: more than a file of this size can need`)
+  }
+}
+
+/** A section of strings that others refer to: each is read once. */
+export class Strings {
+  private readonly section: DwarfSection
+  private readonly known = new Map<number, string>()
+  private readonly allowance: Allowance
+
+  constructor(section: DwarfSection) {
+    this.section = section
+    // Strings may be the ends of others, but few are.
+    this.allowance = new Allowance(8 * section.data.length + 65536, 'strings that overlap')
+  }
+
+  /** The string at an offset. */
+  at(offset: number): string {
+    let text = this.known.get(offset)
+    if (text === undefined) {
+      const cursor = new Cursor(this.section, offset)
+      const bytes = this.section.data.subarray(cursor.at, cursor.at + LONGEST_NAME)
+      const end = bytes.indexOf(0)
+      const own = end < 0 ? bytes : bytes.subarray(0, end)
+      this.allowance.spend(own.length + 1, cursor)
+      text = utf8.decode(own)
+      this.known.set(offset, text)
+    }
+    return text
+  }
 }

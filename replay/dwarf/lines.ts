@@ -1,5 +1,5 @@
 /** Line number programs, `.debug_line` of DWARF 2 to 5 (DWARF 5, 6.2): decoded into sequences of rows. */
-import { Cursor, type DwarfSection, stringAt } from './cursor.js'
+import { Allowance, Cursor, type DwarfSection, type Strings } from './cursor.js'
 import { type Encoding, type FormValue, Form, readForm } from './forms.js'
 
 /** A run of rows in ascending order of address, `[low, high)`. */
@@ -29,8 +29,16 @@ export interface LineProgram {
 /** The sections that line programs are made of. */
 export interface LineSections {
   readonly line: DwarfSection
-  readonly lineStr: DwarfSection
-  readonly str: DwarfSection
+  readonly lineStr: Strings
+  readonly str: Strings
+}
+
+/** What decoding a program needs to know besides its bytes. */
+interface Context extends LineSections {
+  /** The unit's compilation directory. */
+  readonly directory: string
+  /** Characters of paths. */
+  readonly paths: Allowance
 }
 
 const LNCT_PATH = 1
@@ -47,14 +55,17 @@ export function* linePrograms(
   directoryOf: (offset: number) => string,
 ): IterableIterator<readonly [offset: number, LineProgram]> {
   const cursor = new Cursor(sections.line)
+  // A few bytes can name a path of some thousand; real ones are far from so many.
+  const paths = new Allowance(64 * sections.line.data.length + 65536, 'paths')
   while (!cursor.done) {
     const offset = cursor.at
     const { length, wide } = cursor.unitLength()
-    if (length > 0) yield [offset, decodeProgram(cursor.slice(length), wide, sections, directoryOf(offset))]
+    if (length > 0)
+      yield [offset, decodeProgram(cursor.slice(length), wide, { ...sections, directory: directoryOf(offset), paths })]
   }
 }
 
-function decodeProgram(cursor: Cursor, wide: boolean, sections: LineSections, directory: string): LineProgram {
+function decodeProgram(cursor: Cursor, wide: boolean, context: Context): LineProgram {
   const version = cursor.u16()
   if (version < 2 || version > 5) throw cursor.error(`version ${version}: 2 to 5 can be read`)
   let addressSize = 8
@@ -74,24 +85,21 @@ function decodeProgram(cursor: Cursor, wide: boolean, sections: LineSections, di
   const opcodeBase = header.u8()
   const operands = Array.from({ length: Math.max(opcodeBase - 1, 0) }, () => header.u8())
   const encoding = { version, wide, addressSize }
-  const files = version >= 5 ? tables5(header, encoding, sections, directory) : tables2(header, directory)
+  const files = version >= 5 ? tables5(header, encoding, context) : tables2(header, context)
   const decoded = { files, sequences: [] as LineSequence[] }
-  run(
-    cursor,
-    { minimumLength, isStatement, lineBase, lineRange, opcodeBase, operands, addressSize },
-    decoded,
-    directory,
-  )
+  run(cursor, { minimumLength, isStatement, lineBase, lineRange, opcodeBase, operands, addressSize }, decoded, context)
   return decoded
 }
 
 /** Directories and files of versions 2 to 4: lists that end with an empty name. Both count from 1; directory 0 is the unit's. */
-function tables2(header: Cursor, directory: string): string[] {
+function tables2(header: Cursor, { directory, paths }: Context): string[] {
   const directories = [directory]
   for (let name = header.string(); name !== ''; name = header.string()) directories.push(joined(directory, name))
   const files = ['']
   for (let name = header.string(); name !== ''; name = header.string()) {
-    files.push(joined(directories[header.uleb()] ?? directory, name))
+    const path = joined(directories[header.uleb()] ?? directory, name)
+    paths.spend(path.length, header)
+    files.push(path)
     header.uleb()
     header.uleb()
   }
@@ -99,11 +107,16 @@ function tables2(header: Cursor, directory: string): string[] {
 }
 
 /** The same of version 5: tables that describe themselves, from 0. Directory 0 is the unit's. */
-function tables5(header: Cursor, encoding: Encoding, sections: LineSections, directory: string): string[] {
-  const relative = entries(header, encoding, sections).map(({ path }) => path)
+function tables5(header: Cursor, encoding: Encoding, context: Context): string[] {
+  const { directory, paths } = context
+  const relative = entries(header, encoding, context).map(({ path }) => path)
   const own = relative[0] === directory ? directory : joined(directory, relative[0] ?? '')
   const directories = relative.map((path, index) => (index === 0 ? own : joined(own, path)))
-  return entries(header, encoding, sections).map(({ path, index }) => joined(directories[index] ?? own, path))
+  return entries(header, encoding, context).map(({ path, index }) => {
+    const whole = joined(directories[index] ?? own, path)
+    paths.spend(whole.length, header)
+    return whole
+  })
 }
 
 function entries(header: Cursor, encoding: Encoding, sections: LineSections): { path: string; index: number }[] {
@@ -126,7 +139,7 @@ function entries(header: Cursor, encoding: Encoding, sections: LineSections): { 
 function text(value: FormValue, form: number, { str, lineStr }: LineSections): string {
   if (typeof value === 'string') return value
   if (typeof value !== 'number' || (form !== Form.STRP && form !== Form.LINE_STRP)) return ''
-  return stringAt(form === Form.STRP ? str : lineStr, value)
+  return (form === Form.STRP ? str : lineStr).at(value)
 }
 
 /** A path in a directory. */
@@ -150,7 +163,7 @@ function run(
   cursor: Cursor,
   machine: Machine,
   into: { files: string[]; sequences: LineSequence[] },
-  directory: string,
+  { directory, paths }: Context,
 ): void {
   const { minimumLength, lineBase, lineRange, opcodeBase } = machine
   // The address is a base, set now and then, and a count of bytes from there.
@@ -190,6 +203,7 @@ function run(
           case 3: {
             const name = extended.string()
             extended.uleb()
+            paths.spend(directory.length + name.length, extended)
             into.files.push(joined(directory, name))
             break
           }

@@ -1,5 +1,5 @@
 /** Range lists: `.debug_ranges` of DWARF 2 to 4, `.debug_rnglists` of DWARF 5 (DWARF 5, 2.17.3). */
-import { Cursor, type DwarfSection } from './cursor.js'
+import { type Allowance, Cursor, type DwarfSection } from './cursor.js'
 import type { Encoding } from './forms.js'
 
 /** Addresses from `low` up to, but not including, `high`. */
@@ -19,8 +19,8 @@ export interface RangeList {
   readonly base: bigint
   /** An address of `.debug_addr`. */
   readonly addressAt: (index: number) => bigint
-  /** How many entries may still be read; more are an error. */
-  readonly budget: { left: number }
+  /** Entries of lists. */
+  readonly allowance: Allowance
 }
 
 /**
@@ -42,7 +42,7 @@ function rangeList4(section: DwarfSection, { addressSize }: Encoding, list: Rang
   const found: AddressRange[] = []
   let { base } = list
   for (;;) {
-    spend(cursor, list)
+    list.allowance.spend(1, cursor)
     const low = cursor.address(addressSize)
     const high = cursor.address(addressSize)
     if (low === 0n && high === 0n) return found
@@ -61,7 +61,7 @@ function rangeList5(section: DwarfSection, { addressSize, wide }: Encoding, list
   const found: AddressRange[] = []
   let { base } = list
   for (;;) {
-    spend(cursor, list)
+    list.allowance.spend(1, cursor)
     const kind = cursor.u8()
     switch (kind) {
       case 0:
@@ -101,11 +101,6 @@ function count(cursor: Cursor): bigint {
   const value = cursor.uleb()
   if (!Number.isSafeInteger(value)) throw cursor.error('a length beyond 2^53')
   return BigInt(value)
-}
-
-/** A damaged or hostile file could share one long list between many entries. */
-function spend(cursor: Cursor, { budget }: RangeList): void {
-  if (budget.left-- <= 0) throw cursor.error('more ranges than a unit can have')
 }
 
 function add(found: AddressRange[], low: bigint, high: bigint): void {

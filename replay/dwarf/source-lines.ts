@@ -1,6 +1,6 @@
 /** Where code comes from: source lines for addresses, addresses for source lines, and functions that are inlined. */
 import { SECTION_COMPRESSED, SECTION_EXECUTABLE, readSections } from '../../devices/loader/sections.js'
-import { DwarfError, type DwarfSection } from './cursor.js'
+import { DwarfError, type DwarfSection, Strings } from './cursor.js'
 import { type LineProgram, type LineSequence, linePrograms } from './lines.js'
 import { DebugInfo, type Scope, type Unit } from './units.js'
 
@@ -29,6 +29,9 @@ export interface LineAddresses {
   /** One for each function, or inlined copy of one, in ascending order. */
   readonly addresses: readonly bigint[]
 }
+
+/** With more places than this a line is taken to have one in each sequence. */
+const MOST_PLACES = 2000
 
 /** The line tables of an executable. */
 export class SourceLines {
@@ -67,8 +70,8 @@ export class SourceLines {
         return undefined
       }
     }
-    const str = section('.debug_str')
-    const lineStr = section('.debug_line_str')
+    const str = new Strings(section('.debug_str'))
+    const lineStr = new Strings(section('.debug_line_str'))
     const line = section('.debug_line')
     this.info = attempt('directories and inlined functions are not known', () => {
       return new DebugInfo({
@@ -153,18 +156,15 @@ export class SourceLines {
    * @returns undefined if the file has no code from that line on.
    */
   addressesOf(file: string, line: number): LineAddresses | undefined {
-    let best = Infinity
-    for (const { sequence, row } of this.rowsOf(file)) {
-      const at = sequence.lines[row]
-      if (at >= line && at < best) best = at
-    }
+    const rows = [...this.rowsOf(file)].filter(({ sequence, row }) => sequence.lines[row] >= line)
+    const best = rows.reduce((least, { sequence, row }) => Math.min(least, sequence.lines[row]), Infinity)
     if (best === Infinity) return undefined
+    const matching = rows.filter(({ sequence, row }) => sequence.lines[row] === best)
     // A function's line may begin in several places, loops and moved code: the first of each function is where a person wants to stop.
     const first = new Map<string, bigint>()
-    for (const { sequence, row } of this.rowsOf(file)) {
-      if (sequence.lines[row] !== best) continue
+    for (const { sequence, row } of matching) {
       const address = sequence.low + BigInt(sequence.offsets[row])
-      const scopes = this.scopesAt(address)
+      const scopes = matching.length > MOST_PLACES ? [] : this.scopesAt(address)
       const key = scopes.length > 0 ? scopes.map(({ offset }) => offset).join(' ') : `${sequence.low}`
       const known = first.get(key)
       if (known === undefined || address < known) first.set(key, address)

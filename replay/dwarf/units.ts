@@ -1,5 +1,5 @@
 /** Units of `.debug_info` and their trees (DWARF 5, 7.5): compilation directories, functions, and what is inlined into them. */
-import { Cursor, type DwarfSection, stringAt } from './cursor.js'
+import { Allowance, Cursor, type DwarfSection, type Strings } from './cursor.js'
 import { type Encoding, type FormValue, Form, readForm } from './forms.js'
 import { type AddressRange, readRanges } from './ranges.js'
 
@@ -7,8 +7,8 @@ import { type AddressRange, readRanges } from './ranges.js'
 export interface InfoSections {
   readonly info: DwarfSection
   readonly abbrev: DwarfSection
-  readonly str: DwarfSection
-  readonly lineStr: DwarfSection
+  readonly str: Strings
+  readonly lineStr: Strings
   readonly strOffsets: DwarfSection
   readonly addr: DwarfSection
   readonly ranges: DwarfSection
@@ -52,6 +52,8 @@ const Attribute = {
 const KEPT: ReadonlySet<number> = new Set(Object.values(Attribute))
 /** Origins of origins are followed so far: real ones need three. */
 const LONGEST_CHAIN = 8
+/** Attributes of an entry; compilers stay far below. */
+const MOST_ATTRIBUTES = 256
 /** Scopes within scopes; compilers stay far below. */
 const DEEPEST = 1000
 
@@ -67,11 +69,20 @@ interface Attributes extends ReadonlyMap<number, { readonly form: number; readon
 export class DebugInfo {
   readonly units: readonly Unit[]
   readonly sections: InfoSections
+  /** Bytes of entries that names come from, which many may share. */
+  readonly origins: Allowance
+  /** Entries of range lists: of each list once or twice, not of one list for every function. */
+  readonly ranges: Allowance
   private readonly abbreviations = new Map<number, ReadonlyMap<number, Abbreviation>>()
 
   /** @throws {DwarfError} saying what is malformed. */
   constructor(sections: InfoSections) {
     this.sections = sections
+    this.origins = new Allowance(64 * sections.info.data.length + 65536, 'origins of functions')
+    this.ranges = new Allowance(
+      sections.ranges.data.length + sections.rnglists.data.length + 65536,
+      'shared range lists',
+    )
     const units: Unit[] = []
     const cursor = new Cursor(sections.info)
     while (!cursor.done) {
@@ -91,7 +102,15 @@ export class DebugInfo {
 
   /** The unit that an offset of `.debug_info` lies in. */
   unitOf(offset: number): Unit | undefined {
-    return this.units.find((unit) => offset >= unit.offset && offset < unit.end)
+    let low = 0
+    let high = this.units.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.units[middle].offset <= offset) low = middle + 1
+      else high = middle
+    }
+    const unit = this.units[low - 1] as Unit | undefined
+    return unit && offset < unit.end ? unit : undefined
   }
 
   /** The table of abbreviations at an offset of `.debug_abbrev`. */
@@ -120,6 +139,8 @@ function readAbbreviations(cursor: Cursor): Map<number, Abbreviation> {
       if (form === Form.IMPLICIT_CONST) attributes.push({ name, form, implicit: cursor.sleb() })
       else if (name !== 0 || form !== 0) attributes.push({ name, form })
       else break
+      // Attributes may take no bytes at all: without a limit, an entry of one byte could have a million.
+      if (attributes.length > MOST_ATTRIBUTES) throw cursor.error(`more than ${MOST_ATTRIBUTES} attributes`)
     }
     table.set(code, { tag, children, attributes })
   }
@@ -194,7 +215,7 @@ export class Unit {
 
   /** The addresses of the unit's code. */
   get ranges(): readonly AddressRange[] {
-    this.knownRanges ??= this.rangesOf(this.root, { left: MOST_RANGES })
+    this.knownRanges ??= this.rangesOf(this.root)
     return this.knownRanges
   }
 
@@ -210,7 +231,6 @@ export class Unit {
     // Where the children of each open entry go; those of entries that are no scopes go where these went.
     const open: Scope[][] = []
     let children = top
-    const budget = { left: MOST_RANGES }
     while (!cursor.done) {
       const offset = cursor.at
       const entry = readEntry(cursor, this.table, this.encoding)
@@ -223,7 +243,7 @@ export class Unit {
       let within = children
       if (entry.tag === Tag.SUBPROGRAM || entry.tag === Tag.INLINED_SUBROUTINE) {
         const { attributes } = entry
-        const ranges = this.rangesOf(attributes, budget)
+        const ranges = this.rangesOf(attributes)
         if (ranges.length > 0) {
           within = []
           const inlined = entry.tag === Tag.INLINED_SUBROUTINE
@@ -260,11 +280,13 @@ export class Unit {
     const offset = form === Form.REF_ADDR ? value : this.offset + value
     const unit = form === Form.REF_ADDR ? this.info.unitOf(offset) : this
     if (!unit || offset < unit.first || offset >= unit.end) return undefined
-    const entry = readEntry(new Cursor(this.info.sections.info, offset, unit.end), unit.table, unit.encoding)
+    const cursor = new Cursor(this.info.sections.info, offset, unit.end)
+    const entry = readEntry(cursor, unit.table, unit.encoding)
+    this.info.origins.spend(cursor.at - offset, cursor)
     return entry && unit.nameOf(entry.attributes, depth + 1)
   }
 
-  private rangesOf(attributes: Attributes, budget: { left: number }): AddressRange[] {
+  private rangesOf(attributes: Attributes): AddressRange[] {
     const ranges = attributes.get(Attribute.RANGES)
     const low = this.address(attributes.get(Attribute.LOW_PC))
     if (ranges) {
@@ -276,7 +298,7 @@ export class Unit {
         listsBase: this.base(Attribute.RNGLISTS_BASE),
         base,
         addressAt: (index) => this.indexedAddress(index),
-        budget,
+        allowance: info.ranges,
       })
       return found
     }
@@ -314,18 +336,15 @@ export class Unit {
     if (typeof value === 'string') return value
     if (typeof value !== 'number') return undefined
     const { str, lineStr, strOffsets } = this.info.sections
-    if (form === Form.STRP) return stringAt(str, value)
-    if (form === Form.LINE_STRP) return stringAt(lineStr, value)
+    if (form === Form.STRP) return str.at(value)
+    if (form === Form.LINE_STRP) return lineStr.at(value)
     if (form !== Form.STRX && !(form >= Form.STRX1 && form <= Form.STRX4)) return undefined
     const { wide } = this.encoding
     // A unit that does not say where its string offsets begin has the only ones; the header before them has 8 or 16 bytes.
     const start = Number(this.root.get(Attribute.STR_OFFSETS_BASE)?.value ?? (wide ? 16 : 8))
-    return stringAt(str, new Cursor(strOffsets, start + value * (wide ? 8 : 4)).offset(wide))
+    return str.at(new Cursor(strOffsets, start + value * (wide ? 8 : 4)).offset(wide))
   }
 }
-
-/** Entries of the range lists of one unit. */
-const MOST_RANGES = 1_000_000
 
 const isAddressIndex = (form: number): boolean =>
   form === Form.ADDRX || form === Form.GNU_ADDR_INDEX || (form >= Form.ADDRX1 && form <= Form.ADDRX4)

@@ -2,16 +2,10 @@
  * A gdb session: answers one client's packets (gdb manual, appendix E) from a timeline. Knows no sockets: bytes go in, bytes come out.
  *
  * A recording cannot be changed: writes of registers and memory are refused, as rr does.
- *
- * gdb takes AArch64 watchpoints for what its debug registers do: a stop is reported *before* the access, in the direction of travel,
- * and gdb itself steps over it to see the new value. So going forwards a hit is reported in front of the instruction, and
- * going backwards behind it.
  */
-import type { Watchpoint } from '../../cpu/mmu/watchpoints.js'
-import type { Stop } from '../timeline/points.js'
 import type { Timeline } from '../timeline.js'
-import { yieldToHost } from '../platform.js'
 import type { Monitor } from './monitor.js'
+import { ERROR, Motion, THREAD } from './motion.js'
 import { PACKET_SIZE, PacketReader, hexToText, packet, parseHex, textToHex, toHex } from './packets.js'
 import { CORE_REGISTERS, type TargetRegister, registerHex, targetRegisters, targetXml } from './target.js'
 
@@ -26,30 +20,8 @@ export interface SessionHost {
 }
 
 const REFUSED = 'E.a recording cannot be changed: registers and memory are read-only'
-const ERROR = 'E01'
-const SIGINT = '02'
-const SIGTRAP = '05'
-/** The one vCPU's thread. */
-const THREAD = '1'
-/** The most breakpoints and watchpoints that a client may set. */
-const MOST_POINTS = 4096
 /** Bytes of memory in an answer, at most. */
 const MOST_BYTES = (PACKET_SIZE - 16) / 2
-/** Instructions that a range step may take before it stops by itself. */
-const LONGEST_RANGE_STEP = 1_000_000
-/** Steps of a range step between two turns of the host's event loop. */
-const STEPS_A_TURN = 1024
-
-type PointType = 0 | 1 | 2 | 3 | 4
-const WATCH_KINDS: Readonly<Record<2 | 3 | 4, Watchpoint['kind']>> = { 2: 'write', 3: 'read', 4: 'access' }
-const WATCH_REASONS = { write: 'watch', read: 'rwatch', access: 'awatch' } as const
-
-/** A breakpoint or watchpoint of the client. */
-interface Point {
-  readonly id: number
-  readonly type: PointType
-}
-
 /** One client. */
 export class GdbSession {
   private readonly timeline: Timeline
@@ -58,22 +30,15 @@ export class GdbSession {
   private readonly packets = new PacketReader()
   private readonly registers: readonly TargetRegister[]
   private readonly xml: string
-  private readonly points = new Map<string, Point>()
+  private readonly motion: Motion
   private acknowledging = true
   private lastSent = ''
-  private lastStop: string
   /** Packets still to be answered; the first one is being answered. */
   private readonly queue: string[] = []
   private answering = false
   /** Resolves when what is being answered is answered. */
   private answered = Promise.resolve()
-  private running = false
-  private interrupted = false
   private closed = false
-  /** The client has these stop reasons explained. */
-  private readonly knows = { swbreak: false, hwbreak: false }
-  /** Where a watchpoint has been reported last without the access being passed, and in which direction. */
-  private reported: { readonly position: number; readonly direction: 'forwards' | 'backwards' } | undefined
 
   constructor(timeline: Timeline, monitor: Monitor, host: SessionHost) {
     this.timeline = timeline
@@ -81,7 +46,7 @@ export class GdbSession {
     this.host = host
     this.registers = targetRegisters(timeline.machine.cpu)
     this.xml = targetXml(this.registers)
-    this.lastStop = this.stopReply(SIGTRAP, '')
+    this.motion = new Motion(timeline, (stop) => this.send(`O${textToHex(`${monitor.describe(stop)}\n`)}`))
   }
 
   /** Packets received and not yet answered. */
@@ -95,8 +60,7 @@ export class GdbSession {
       if (this.closed) return
       switch (received.kind) {
         case 'interrupt':
-          this.interrupted = this.running
-          if (this.running) this.timeline.interrupt()
+          this.motion.interrupt(this.queue.length > 0)
           break
         case 'ack':
           break
@@ -125,8 +89,7 @@ export class GdbSession {
     this.queue.length = 0
     this.timeline.interrupt()
     await this.answered
-    for (const { id, type } of this.points.values()) this.removePoint(id, type)
-    this.points.clear()
+    this.motion.removePoints()
     for (const { id } of this.timeline.catchpoints.list()) this.timeline.catchpoints.delete(id)
   }
 
@@ -143,6 +106,7 @@ export class GdbSession {
       if (answer !== undefined && !this.isClosed()) this.send(answer)
     }
     this.answering = false
+    this.motion.idle()
   }
 
   /** Asked anew behind an await. */
@@ -160,7 +124,7 @@ export class GdbSession {
     const rest = data.slice(1)
     switch (data[0]) {
       case '?':
-        return this.lastStop
+        return this.motion.lastStop
       case 'g':
         return this.registers.slice(0, CORE_REGISTERS).map(registerHex).join('')
       case 'p': {
@@ -177,15 +141,15 @@ export class GdbSession {
         return this.readMemory(rest)
       case 's':
       case 'c':
-        return rest === '' ? this.resume(data[0]) : this.resumeAt(data[0], rest)
+        return rest === '' ? this.motion.resume(data[0]) : this.resumeAt(data[0], rest)
       case 'S':
       case 'C':
-        return this.resume(data[0] === 'S' ? 's' : 'c')
+        return this.motion.resume(data[0] === 'S' ? 's' : 'c')
       case 'b':
-        return data === 'bs' || data === 'bc' ? this.resume(data) : ''
+        return data === 'bs' || data === 'bc' ? this.motion.resume(data) : ''
       case 'Z':
       case 'z':
-        return this.changePoint(data[0] === 'Z', rest)
+        return this.motion.changePoint(data[0] === 'Z', rest)
       case 'H':
         return /^[cg](-1|0|1|)$/.test(rest) ? 'OK' : ERROR
       case 'T':
@@ -220,8 +184,8 @@ export class GdbSession {
       if (!match) return ERROR
       const [, verb, argument, thread] = match
       if (thread !== undefined && !['-1', '0', THREAD].includes(thread)) continue
-      if (verb === 'r') return this.whileRunning(() => this.stepRange(argument))
-      return this.resume(verb.toLowerCase() === 's' ? 's' : 'c')
+      if (verb === 'r') return this.motion.stepRange(argument)
+      return this.motion.resume(verb.toLowerCase() === 's' ? 's' : 'c')
     }
     return ERROR
   }
@@ -230,8 +194,8 @@ export class GdbSession {
     const name = /^[A-Za-z]*/.exec(data)?.[0] ?? ''
     switch (name) {
       case 'qSupported':
-        this.knows.swbreak = data.includes('swbreak+')
-        this.knows.hwbreak = data.includes('hwbreak+')
+        this.motion.knows.swbreak = data.includes('swbreak+')
+        this.motion.knows.hwbreak = data.includes('hwbreak+')
         return [
           `PacketSize=${PACKET_SIZE.toString(16)}`,
           'QStartNoAckMode+',
@@ -283,7 +247,7 @@ export class GdbSession {
     if (line === undefined) return ERROR
     const before = this.timeline.position
     const output = `${this.monitor.execute(line)}\n`
-    if (this.timeline.position !== before) this.reported = undefined
+    if (this.timeline.position !== before) this.motion.moved()
     // In pieces that fit a packet, whatever the escapes.
     const digits = textToHex(output)
     const size = PACKET_SIZE / 2
@@ -311,148 +275,8 @@ export class GdbSession {
     return readable.length > 0 ? readable.map(toHex).join('') : 'E14'
   }
 
-  /** `TYPE,ADDRESS,KIND`, what may follow it being conditions, which are not supported and which gdb checks itself. */
-  private changePoint(insert: boolean, argument: string): string {
-    const match = /^([0-4]),([0-9a-f]{1,16}),([0-9a-f]{1,13})$/i.exec(argument)
-    if (!match) return /^[5-9]/.test(argument) ? '' : ERROR
-    const key = argument.toLowerCase()
-    const type = Number(match[1]) as PointType
-    const known = this.points.get(key)
-    if (!insert) {
-      if (known) this.removePoint(known.id, type)
-      this.points.delete(key)
-      return 'OK'
-    }
-    if (known) return 'OK'
-    if (this.points.size >= MOST_POINTS) return 'E.too many breakpoints'
-    const address = BigInt(`0x${match[2]}`)
-    if (type < 2) {
-      if (address % 4n !== 0n) return ERROR
-      this.points.set(key, { id: this.timeline.breakpoints.add(address), type })
-      return 'OK'
-    }
-    const watchpoint = { address, length: Number.parseInt(match[3], 16), kind: WATCH_KINDS[type as 2 | 3 | 4] }
-    this.points.set(key, { id: this.timeline.watchpoints.add(watchpoint), type })
-    return 'OK'
-  }
-
-  private removePoint(id: number, type: PointType): void {
-    if (type < 2) this.timeline.breakpoints.delete(id)
-    else this.timeline.watchpoints.delete(id)
-  }
-
   /** `s ADDRESS` and `c ADDRESS`: only from where it stands, since a recording cannot be made to go elsewhere. */
   private resumeAt(how: 's' | 'c', argument: string): Promise<string> | string {
-    return parseHex(argument) === this.timeline.machine.cpu.state.pc ? this.resume(how) : REFUSED
-  }
-
-  private async resume(how: 's' | 'c' | 'bs' | 'bc'): Promise<string> {
-    return this.whileRunning(async () => {
-      if (how === 's') return this.stopped(this.step(), 'forwards')
-      if (how === 'c') return this.stopped(await this.continue(), 'forwards')
-      return this.stopped(how === 'bs' ? this.stepBack() : await this.continueBack(), 'backwards')
-    })
-  }
-
-  /** Does something that the client may interrupt. */
-  private async whileRunning(action: () => Promise<string>): Promise<string> {
-    this.running = true
-    this.interrupted = false
-    try {
-      return await action()
-    } finally {
-      this.running = false
-    }
-  }
-
-  /** Steps while the PC stays in `START,END`, as gdb asks for when it steps a source line. */
-  private async stepRange(argument: string): Promise<string> {
-    const [start, end] = argument.split(',', 2).map(parseHex)
-    if (start === undefined || end === undefined) return ERROR
-    const { timeline } = this
-    for (let n = 1; n < LONGEST_RANGE_STEP; n++) {
-      if (n % STEPS_A_TURN === 0) {
-        await yieldToHost()
-        if (this.interrupted) return this.stopped({ reason: 'interrupted', position: timeline.position }, 'forwards')
-      }
-      const stop = this.step()
-      const { pc } = timeline.machine.cpu.state
-      const breakpoint = timeline.breakpoints.list().find(({ address }) => address === pc)
-      if (stop.reason === 'step' && breakpoint)
-        return this.stopped({ ...stop, reason: 'breakpoint', breakpoint: breakpoint.id }, 'forwards')
-      if (stop.reason !== 'step' || pc < start || pc >= end) return this.stopped(stop, 'forwards')
-    }
-    return this.stopped({ reason: 'step', position: timeline.position }, 'forwards')
-  }
-
-  private step(): Stop {
-    return this.passing('forwards') ? this.timeline.step() : this.timeline.stepWatched()
-  }
-
-  private stepBack(): Stop {
-    return this.passing('backwards') ? this.timeline.reverseStep() : this.timeline.reverseStepWatched()
-  }
-
-  private async continue(): Promise<Stop> {
-    const { timeline } = this
-    if (this.passing('forwards')) {
-      const stop = timeline.step()
-      const { pc } = timeline.machine.cpu.state
-      const breakpoint = timeline.breakpoints.list().find(({ address }) => address === pc)
-      if (stop.reason === 'step' && breakpoint)
-        return { reason: 'breakpoint', position: timeline.position, breakpoint: breakpoint.id }
-    }
-    return timeline.continue()
-  }
-
-  private async continueBack(): Promise<Stop> {
-    if (this.passing('backwards')) this.timeline.reverseStep()
-    return this.timeline.reverseContinue()
-  }
-
-  /** Whether the access next on the way has been reported already: a client that does not step over it shall not meet it again. */
-  private passing(direction: 'forwards' | 'backwards'): boolean {
-    const { reported } = this
-    this.reported = undefined
-    return reported?.direction === direction && reported.position === this.timeline.position
-  }
-
-  /** Goes to where gdb wants to see a stop, and says it. */
-  private stopped(stop: Stop, direction: 'forwards' | 'backwards'): string {
-    const { timeline } = this
-    const { reason, access, breakpoint } = stop
-    switch (reason) {
-      case 'start':
-        return this.stopReply(SIGTRAP, 'replaylog:begin;')
-      case 'end':
-        return this.stopReply(SIGTRAP, 'replaylog:end;')
-      case 'interrupted':
-        return this.stopReply(SIGINT, '')
-      case 'event':
-        this.send(`O${textToHex(`${this.monitor.describe(stop)}\n`)}`)
-        return this.stopReply(SIGTRAP, '')
-      case 'breakpoint': {
-        const hardware = [...this.points.values()].some(({ id, type }) => id === breakpoint && type === 1)
-        const name = hardware ? 'hwbreak' : 'swbreak'
-        return this.stopReply(SIGTRAP, this.knows[name] ? `${name}:;` : '')
-      }
-      case 'watchpoint': {
-        if (direction === 'forwards') timeline.reverseStep()
-        else timeline.step()
-        this.reported = { position: timeline.position, direction }
-        const watchpoint = timeline.watchpoints.list().find(({ id }) => id === breakpoint)
-        if (!watchpoint || !access) return this.stopReply(SIGTRAP, '')
-        // gdb knows its watchpoint by an address in it.
-        const address = access.address > watchpoint.address ? access.address : watchpoint.address
-        return this.stopReply(SIGTRAP, `${WATCH_REASONS[watchpoint.kind]}:${address.toString(16)};`)
-      }
-      default:
-        return this.stopReply(SIGTRAP, '')
-    }
-  }
-
-  private stopReply(signal: string, reasons: string): string {
-    this.lastStop = `T${signal}thread:${THREAD};${reasons}`
-    return this.lastStop
+    return parseHex(argument) === this.timeline.machine.cpu.state.pc ? this.motion.resume(how) : REFUSED
   }
 }

@@ -31,10 +31,11 @@ describe('frames', () => {
     ['writeSystemRegister', dist('cpu/sysregs/access'), 'system, exceptions'],
     ['endBatch', dist('replay/execution'), 'digests'],
     ['update', dist('replay/page-hashes'), 'snapshots'],
+    ['knowLoaded', dist('replay/page-hashes'), 'start-up'],
     ['snapshot', dist('trace/writer'), 'snapshots'],
-    ['uart', dist('trace/writer'), 'trace writing'],
-    ['run', dist('trace/platform'), 'trace writing'],
-    ['exec', 'file:///kaal/node_modules/better-sqlite3/lib/methods/wrappers.js', 'trace writing'],
+    ['uart', dist('trace/writer'), 'trace, SQLite'],
+    ['run', dist('trace/platform'), 'trace, SQLite'],
+    ['exec', 'file:///kaal/node_modules/better-sqlite3/lib/methods/wrappers.js', 'trace, SQLite'],
     ['(garbage collector)', '', 'garbage collection'],
     ['compileSourceTextModule', 'node:internal/modules/esm/utils', 'start-up'],
   ])('%s of %s is %s', (functionName, url, kind) => {
@@ -45,6 +46,7 @@ describe('frames', () => {
     ['deflate', dist('trace/platform')],
     ['', dist('trace/writer')],
     ['guard', dist('trace/writer')],
+    ['refresh', dist('replay/page-hashes')],
     ['i32', dist('cpu/wasm/assembler')],
     ['Module', ''],
     ['(program)', ''],
@@ -129,7 +131,7 @@ describe('a real run', () => {
     for (const { seconds } of [interpreter, hybrid]) {
       expect(seconds.interpreter).toBeGreaterThan(0)
       expect(seconds.decoding).toBeGreaterThan(0)
-      expect(seconds.snapshots).toBeGreaterThan(0)
+      expect(seconds.digests).toBeGreaterThan(0)
       expect(seconds['start-up']).toBeGreaterThan(0)
       const total = Object.values(seconds).reduce((sum, part) => sum + part, 0)
       expect(seconds.rest / total).toBeLessThan(0.15)
@@ -141,7 +143,7 @@ describe('a real run', () => {
     const one: GuestProfile = {
       guest: 'cpu',
       engine: 'hybrid',
-      seconds: { ...seconds, regions: 3, 'trace writing': 1 },
+      seconds: { ...seconds, regions: 3, 'trace, SQLite': 1 },
       mainThread: 3.5,
       cpu: 4.25,
       wall: 4,
@@ -149,7 +151,7 @@ describe('a real run', () => {
     const lines = profileReport([one], false).split('\n')
     expect(lines[0]).toMatch(/^ +cpu, hybrid +s$/)
     expect(lines[1]).toMatch(/^regions +75\.0% +3\.000$/)
-    expect(lines[2]).toMatch(/^trace writing +25\.0% +1\.000$/)
+    expect(lines[2]).toMatch(/^trace, SQLite +25\.0% +1\.000$/)
     expect(lines[3]).toMatch(/^total +100\.0% +4\.000$/)
     expect(lines[4]).toMatch(/^CPU, main thread +3\.500$/)
     expect(lines[5]).toMatch(/^CPU, other threads +0\.750$/)

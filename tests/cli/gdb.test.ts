@@ -9,6 +9,7 @@ import { type GdbListener, listenForGdb } from '../../cli/gdb.js'
 import { Names } from '../../replay/debugger/names.js'
 import { Timeline } from '../../replay/timeline.js'
 import { TraceReader } from '../../trace/reader.js'
+import { record, words } from '../replay/recording.js'
 import { ROOT, build, kaal } from './kaal.js'
 
 const GDB = 'gdb-multiarch'
@@ -39,8 +40,9 @@ afterAll(async () => {
 
 /** Runs a gdb session: the commands come after `target remote`; gives what gdb prints, and then what `monitor` does. */
 function gdb(commands: readonly string[], port = listener.port): Promise<string> {
-  const setup = ['set pagination off', 'set confirm off', 'set width 0', 'set language c', `file ${ELF}`]
-  const lines = [...setup, `target remote :${port}`, ...commands]
+  const setup = ['set pagination off', 'set confirm off', 'set width 0', 'set language c']
+  const file = port === listener.port ? [`file ${ELF}`] : []
+  const lines = [...setup, ...file, `target remote :${port}`, ...commands]
   const child = spawn(GDB, ['--batch', '-nx', ...lines.flatMap((line) => ['-ex', line])], { timeout: 15_000 })
   // Two streams, whose pieces would come in any order.
   let [stdout, stderr] = ['', '']
@@ -243,6 +245,73 @@ describe.skipIf(!installed)('gdb', () => {
     const child = spawn(GDB, ['--batch', '-nx', '-ex', `target remote :${listener.port}`, '-ex', 'shell kill -9 $PPID'])
     await new Promise((resolve) => child.on('close', resolve))
     expect(positions(await gdb(['monitor when']))).toEqual([123_456])
+  })
+})
+
+describe.skipIf(!installed)('a buffer overflow', () => {
+  /** Fills a buffer of 16 bytes with 24, and so the function pointer behind it, and calls that. */
+  const code = [
+    0x10004005, // adr x5, vectors
+    0xd518c005, // msr vbar_el1, x5
+    0xd2a82000, // mov x0, #0x41000000: the buffer
+    0x10000141, // adr x1, good
+    0xf9000801, // str x1, [x0, #16]
+    0x52800823, // mov w3, #0x41
+    0xd2800002, // mov x2, #0
+    0x38226803, // fill: strb w3, [x0, x2]
+    0x91000442, // add x2, x2, #1
+    0xf100605f, // cmp x2, #24
+    0x54ffffa1, // b.ne fill
+    0xf9400804, // ldr x4, [x0, #16]
+    0xd63f0080, // blr x4
+    0xd65f03c0, // good: ret
+  ]
+  /** Powers off. */
+  const handler = [
+    0x52800100, // mov w0, #8
+    0x72b08000, // movk w0, #0x8400, lsl #16
+    0xd4000002, // hvc #0
+  ]
+
+  test('is found from its consequence: the pointer called, and each byte written over it', async () => {
+    const image = Array.from({ length: (0x800 + 0x200) / 4 }, (_, n) => code[n] ?? 0xd503201f)
+    const { path } = await record({ kernel: words(...image, ...handler) })
+    const trace = TraceReader.open(path)
+    const other = await listenForGdb(trace, new Timeline(trace), 0)
+    try {
+      const commands = [
+        ...goto('end'),
+        'monitor catch exception',
+        'reverse-continue',
+        'printf "called %lx\\n", $pc',
+        'reverse-stepi',
+        'x/i $pc',
+        'watch -l *(long *)($x0 + 16)',
+        'reverse-continue',
+        'x/i $pc',
+        'printf "index %d byte %x\\n", $x2, $x3',
+        ...Array.from({ length: 8 }, () => 'reverse-continue'),
+        'x/i $pc',
+      ]
+      const output = await gdb(commands, other.port)
+      expect(output).toMatch(/^called 4141414141414141$/m)
+      expect([...output.matchAll(/=> 0x[0-9a-f]+:\s+(.*)/g)].map(([, text]) => text.replace('\t', ' '))).toEqual([
+        'blr x4',
+        'strb w3, [x0, x2]',
+        'str x1, [x0, #16]',
+      ])
+      expect(output).toMatch(/^index 23 byte 41$/m)
+      // From 0x4141414141414141 by eight bytes to the address of the function that should have been called.
+      const values = [...output.matchAll(/^New value = (\d+)$/gm)].map(([, value]) => BigInt(value))
+      expect(values.length).toBe(9)
+      expect(values[0]).toBe(0x41_4141_4141_4141n)
+      expect(values[7]).toBe(BigInt(/^Old value = (\d+)\nNew value = 0$/m.exec(output)?.[1] ?? -1))
+      expect(values[8]).toBe(0n)
+    } finally {
+      other.close()
+      await other.ended
+      trace.close()
+    }
   })
 })
 

@@ -49,6 +49,13 @@ describe('a fault, from the end of the trace back to its cause', () => {
     expect(source).toContain('ldr')
   })
 
+  it('to the instruction that put the bad address where it was', async () => {
+    const shown = await lines([], 'goto end', 'prev exception', 'rs', 'who-wrote $x8', 'goto 10', 'who-wrote $x28')
+    expect(shown[4]).toMatch(/^last change of \$x8 before 3_788_667: 0x[0-9a-f]{16}.* -> 0x0{16}$/)
+    expect(shown[5]).toMatch(/^3_788_666 {2}0x[0-9a-f]{16} <kaal::debug::faults::run\+0x[0-9a-f]+> {2}mov x8, xzr$/)
+    expect(shown.at(-1)).toBe('$x28: no instruction has changed it since the start')
+  })
+
   it('by symbols alone, since the sample traces have no line tables', async () => {
     const shown = await lines([], 'goto end', 'prev exception', 'bt')
     expect(shown[3]).toMatch(/^#0 {2}0x[0-9a-f]{16} <vectors\+0x200>$/)

@@ -228,6 +228,68 @@ describe('debugging information that is damaged', () => {
     expect(use(bytes).problems.join()).toContain('a table of 2147483647 entries in 0 bytes')
   })
 
+  describe('ends soon, and says why, although a file of 1 MB asks for', () => {
+    const COUNT = 1 << 18
+    /** A unit of version 4 of one-byte entries: the first is the unit, the others functions with these attributes. */
+    const unit = (size: number): Uint8Array => {
+      const info = new Uint8Array(11 + 1 + size).fill(2)
+      new DataView(info.buffer).setUint32(0, info.length - 4, true)
+      info.set([4, 0, 0, 0, 0, 0, 8, 1], 4)
+      return info
+    }
+    const LOW = [0x11, 0x01]
+
+    it('a million attributes for each entry', () => {
+      const attributes = Array.from({ length: 300 }, () => [0x3f, 0x19]).flat()
+      const abbrev = Uint8Array.from([1, 0x11, 1, 0, 0, 2, 0x2e, 0, ...attributes, 0, 0, 0])
+      const { problems } = timely({ '.debug_info': unit(COUNT), '.debug_abbrev': abbrev })
+      expect(problems.join()).toContain('more than 256 attributes')
+    })
+
+    it('one list of ranges for all functions', () => {
+      // DW_AT_ranges as an implicit constant: entries of one byte that all have the list at 0.
+      const abbrev = Uint8Array.from([1, 0x11, 1, ...LOW, 0x55, 0x17, 0, 0, 2, 0x2e, 0, 0x55, 0x21, 0, 0, 0, 0])
+      const info = new Uint8Array(11 + 1 + 12 + COUNT).fill(2)
+      new DataView(info.buffer).setUint32(0, info.length - 4, true)
+      info.set([4, 0, 0, 0, 0, 0, 8, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], 4)
+      const ranges = new Uint8Array(16 * (COUNT >> 2))
+      const view = new DataView(ranges.buffer)
+      for (let n = 0; n < (COUNT >> 2) - 1; n++) {
+        view.setBigUint64(16 * n, BigInt(n) * 4n, true)
+        view.setBigUint64(16 * n + 8, BigInt(n) * 4n + 2n, true)
+      }
+      const { lines } = timely({
+        '.debug_info': info,
+        '.debug_abbrev': abbrev,
+        '.debug_ranges': ranges,
+        '.debug_line': oneRow(),
+      })
+      expect(lines.framesAt(0x1000n)).toEqual([{ file: 'a', line: 1, column: 0, name: undefined, inlined: false }])
+    })
+
+    it('a string of its own at each place of a section without an end', () => {
+      const header = [1, 1, 1, 0xfb, 12, 1]
+      const formats = [1, 1, 0x1f, 1, 0, 0, 0, 0]
+      const files = [1, 1, 0x1f, ...uleb(COUNT)]
+      const table = new Uint8Array(4 * COUNT)
+      const view = new DataView(table.buffer)
+      for (let n = 0; n < COUNT; n++) view.setUint32(4 * n, n, true)
+      const inner = Uint8Array.from([...header, ...formats, ...files, ...table])
+      const body = Uint8Array.from([5, 0, 8, 0, ...u32(inner.length), ...inner])
+      const strings = new Uint8Array(COUNT).fill(97)
+      const { problems } = timely({
+        '.debug_line': Uint8Array.from([...u32(body.length), ...body]),
+        '.debug_line_str': strings,
+      })
+      expect(problems.join()).toMatch(/strings that overlap: more than a file of this size can need|paths: more than/)
+    })
+
+    it('a row at each byte, all of one line', () => {
+      const { lines } = timely({ '.debug_line': oneRow(COUNT) })
+      expect(lines.addressesOf('a', 1)?.addresses).toEqual([0x1000n])
+    })
+  })
+
   it('tells people what to do about compressed sections', () => {
     const bytes = Uint8Array.from(whole)
     const view = new DataView(bytes.buffer)
@@ -240,6 +302,58 @@ describe('debugging information that is damaged', () => {
     ])
   })
 })
+
+const u32 = (value: number): number[] => [value & 0xff, (value >>> 8) & 0xff, (value >>> 16) & 0xff, value >>> 24]
+const uleb = (value: number): number[] => (value < 128 ? [value] : [(value & 0x7f) | 0x80, ...uleb(value >>> 7)])
+
+/** A line program of version 4 with one file, `a`, and so many rows of line 1 from 0x1000 on. */
+function oneRow(rows = 1): Uint8Array {
+  const header = [1, 1, 1, 0xfb, 12, 10, 0, 1, 1, 1, 1, 0, 0, 0, 1, 0, 97, 0, 0, 0, 0, 0]
+  const start = [0, 9, 2, 0, 0x10, 0, 0, 0, 0, 0, 0]
+  // A row, then by special opcodes one a byte on, of the same line.
+  const body = Uint8Array.from([...start, 1, ...Array.from({ length: rows - 1 }, () => 10 + 12 + 5), 2, 4, 0, 1, 1])
+  const whole = Uint8Array.from([4, 0, ...u32(header.length), ...header, ...body])
+  return Uint8Array.from([...u32(whole.length), ...whole])
+}
+
+/** Reads an ELF file of these sections, and of code everywhere; asks for what a debugger asks for, and is done soon. */
+function timely(sections: Readonly<Record<string, Uint8Array>>): { lines: SourceLines; problems: readonly string[] } {
+  const bytes = elf(sections)
+  const started = performance.now()
+  const lines = new SourceLines(bytes, 'hostile.elf')
+  for (const address of [0n, 0x1000n, 0x1002n]) lines.framesAt(address)
+  for (const file of lines.filesLike('a')) lines.addressesOf(file, 1)
+  expect(performance.now() - started).toBeLessThan(15_000)
+  return { lines, problems: lines.problems }
+}
+
+/** The smallest ELF file with these sections. */
+function elf(contents: Readonly<Record<string, Uint8Array>>): Uint8Array {
+  const names = ['', '.text', ...Object.keys(contents), '.shstrtab']
+  const strings = new TextEncoder().encode(`${names.join('\0')}\0`)
+  const data = [new Uint8Array(0), new Uint8Array(0), ...Object.values(contents), strings]
+  const total = 64 + data.reduce((sum, { length }) => sum + length, 0)
+  const bytes = new Uint8Array(total + 64 * names.length)
+  const view = new DataView(bytes.buffer)
+  bytes.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1])
+  view.setBigUint64(40, BigInt(total), true)
+  view.setUint16(58, 64, true)
+  view.setUint16(60, names.length, true)
+  view.setUint16(62, names.length - 1, true)
+  let [offset, name] = [64, 0]
+  data.forEach((part, n) => {
+    const at = total + 64 * n
+    bytes.set(part, offset)
+    view.setUint32(at, name, true)
+    view.setUint32(at + 4, n === 1 ? 8 : 1, true)
+    view.setUint32(at + 8, n === 1 ? 6 : 0, true)
+    view.setBigUint64(at + 24, BigInt(offset), true)
+    view.setBigUint64(at + 32, BigInt(n === 1 ? 0x1000_0000 : part.length), true)
+    offset += part.length
+    name += names[n].length + 1
+  })
+  return bytes
+}
 
 /** Values that lengths, offsets and counts like least. */
 const EXTREMES = [

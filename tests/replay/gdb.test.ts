@@ -311,6 +311,16 @@ describe('a client', () => {
     expect(timeline.position).toBeLessThan(timeline.end)
   })
 
+  test('is heard though its interrupt comes at once with what it is for', async () => {
+    const client = await Client.open()
+    await client.monitor('goto 7')
+    client.raw(`${packet('c')}\u0003`)
+    expect(await client.answer()).toBe('T02thread:1;')
+    // And an interrupt with nothing to interrupt does nothing.
+    client.raw('\u0003')
+    expect(await client.ask('s')).toBe('T05thread:1;')
+  })
+
   test('stops a long range step', async () => {
     const client = await Client.open()
     await client.monitor('goto start')

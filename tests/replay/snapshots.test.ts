@@ -105,6 +105,24 @@ describe('a recording', () => {
   })
 })
 
+describe('snapshots', () => {
+  it.each(['mix', 'ptswitch', 'smc'])(
+    'of %s are the same whichever engine runs: so are the pages that were written',
+    async (name) => {
+      const files = { kernel: { name, bytes: readFileSync(`bench/guests/prebuilt/${name}.elf`) } }
+      const run = async (engine: 'interpreter' | 'hybrid') => {
+        const snapshots = { interval: 300_000, pageInstructions: 20_000 }
+        const recorder = new Recorder({ config: { ...DEFAULT_CONFIG, memoryBytes: 128 * M }, files, snapshots })
+        recorder.execution.machine.cpu.setEngine(engine)
+        recorder.endInput()
+        return recorder.run({ maxInstructions: 10_000_000 })
+      }
+      // The digest covers where the snapshots are, and all that they hold.
+      expect(await run('hybrid')).toEqual(await run('interpreter'))
+    },
+  )
+})
+
 describe('the rule of format 1', () => {
   // Final digests of kaal before there was any other rule.
   const GUESTS: readonly (readonly [string, string])[] = [

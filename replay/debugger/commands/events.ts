@@ -36,10 +36,11 @@ export const eventCommands: readonly Command[] = [
   {
     name: 'who-wrote',
     aliases: ['last'],
-    usage: 'who-wrote ADDR [BYTES]',
+    usage: 'who-wrote ADDR [BYTES]|$REGISTER',
     help: 'go back to the instruction that wrote there last; 8 bytes, if not said',
     details: [
       'last write to ADDR says the same. Writes are found by this address and by the physical one behind it, not through other mappings.',
+      'who-wrote $x8 goes back to the instruction that changed the register last, if that is not too long ago; $sp+0 is what $sp points to.',
     ],
     completes: 'symbol',
     run: (debug, argument) => whoWrote(debug, argument),
@@ -162,6 +163,7 @@ function vectorTables(debug: Debugger): bigint[] {
 async function whoWrote(debug: Debugger, argument: string): Promise<Report> {
   const [, text, bytes] = /^(?:write\s+to\s+)?(.*?)(?:\s+(\d[\d_]*))?$/.exec(argument) ?? ['', argument, undefined]
   const { timeline } = debug
+  if (/^\$\w+$/.test(text.trim())) return whoChanged(debug, text.trim())
   const address = debug.evaluate(text)
   const length = count(`who-wrote ${text}`, bytes ?? '', 8)
   const origin = timeline.position
@@ -194,6 +196,39 @@ async function whoWrote(debug: Debugger, argument: string): Promise<Report> {
   const written = `${access.bytes} byte${access.bytes === 1 ? '' : 's'} at ${debug.place(access.address)}`
   const what = `last write before ${grouped(origin)}: ${written}, ${before ?? 'unknown'} -> ${after ?? 'unknown'}`
   return { lines: [what, ...lines], data: { address, length, writer: { ...data, access, before, after } } }
+}
+
+/** A register's history is looked through by single steps, so far back and in such pieces. */
+const LONGEST_LOOK = 2 ** 20
+const PIECE = 2 ** 12
+
+/** The last instruction that changed a register. */
+function whoChanged(debug: Debugger, register: string): Report {
+  const { timeline } = debug
+  const origin = timeline.position
+  const value = () => debug.evaluate(register)
+  const now = value()
+  const floor = Math.max(origin - LONGEST_LOOK, 0)
+  for (let end = origin; end > floor; end = Math.max(end - PIECE, floor)) {
+    timeline.seek(Math.max(end - PIECE, floor))
+    let last: { at: number; before: bigint } | undefined
+    for (let before = value(); timeline.position < end;) {
+      const at = timeline.position
+      timeline.step()
+      const after = value()
+      if (after !== before) last = { at, before }
+      before = after
+    }
+    if (last) {
+      timeline.seek(last.at)
+      const { lines, data } = debug.here()
+      const what = `last change of ${register} before ${grouped(origin)}: ${debug.place(last.before)} -> ${debug.place(now)}`
+      return { lines: [what, ...lines], data: { register, changer: { ...data, before: last.before, after: now } } }
+    }
+  }
+  timeline.seek(origin)
+  const since = floor === 0 ? 'the start' : grouped(floor)
+  return { lines: [`${register}: no instruction has changed it since ${since}`], data: { register, changer: null } }
 }
 
 /** The physical address behind a virtual one: software with the MMU off, or an identity map, writes there by that. */
