@@ -1,5 +1,6 @@
 /** A Cortex-A53: its state in machine memory, its MMU, and the engines that run it. */
 import type { Board } from './board.js'
+import { Breakpoints } from './breakpoints.js'
 import {
   Daif,
   takeDataAbort,
@@ -10,9 +11,9 @@ import {
   ExceptionClass,
   selectStack,
 } from './exceptions.js'
-import { type Handler, HandlerTable } from './interpreter/handlers.js'
-import { BranchVariant, SpecialHandler } from './interpreter/hot-function.js'
-import { type GeneratedInterpreter, type InterpreterImports, generateInterpreter } from './interpreter/module.js'
+import { SpecialHandler } from './interpreter/hot-function.js'
+import { type GeneratedInterpreter, type InterpreterImports, interpreterFor } from './interpreter/module.js'
+import { fillRecord } from './interpreter/records.js'
 import { decode } from './isa/table.js'
 import { Cell, Record, regimeAddress } from './layout.js'
 import { type MachineMemory, PAGE_SIZE, STATE_BASE } from './machine-memory.js'
@@ -63,20 +64,7 @@ const STOP = Cell.STOP >>> 2
 /** Why the processor executes nothing. */
 const Halt = { NONE: 0, WFI: 1, OFF: 2 } as const
 
-/** The generated code is the same for every machine: built once, on first use, per kind. */
-const handlerTable = new HandlerTable()
-const generated = new Map<boolean, { code: GeneratedInterpreter; module: WebAssembly.Module }>()
 let hubModule: WebAssembly.Module | undefined
-
-function interpreterCode(alignmentChecks: boolean): { code: GeneratedInterpreter; module: WebAssembly.Module } {
-  let found = generated.get(alignmentChecks)
-  if (!found) {
-    const code = generateInterpreter(handlerTable, alignmentChecks)
-    found = { code, module: new WebAssembly.Module(code.bytes) }
-    generated.set(alignmentChecks, found)
-  }
-  return found
-}
 
 type Run = (budget: number) => number
 
@@ -92,22 +80,15 @@ export class Processor {
   /** The value of a system register on its way, as unsigned halves. */
   lo = 0
   hi = 0
-  /** Breakpoints stay set, but stop nothing. */
-  ignoreBreakpoints = false
   /** Set when a system register's access has ended in an exception. */
   excepted = false
   readonly events: ProcessorEvents
   private readonly codePages: CodePages
   private readonly translator: Translator
   private readonly runs = new Map<boolean, Run>()
-  private breakpoints: ReadonlySet<bigint> = new Set()
-  /** Where in a page there are breakpoints, as indices of instructions. */
-  private breakpointIndices: ReadonlySet<number> = new Set()
+  private readonly breakpoints: Breakpoints
   /** The budget at which a breakpoint is passed, because execution resumes from it; 0 for none. */
   private passing = 0
-  private hit = false
-  /** The record whose breakpoint has been passed and must be set again; 0 for none. */
-  private disarmed = 0
 
   /**
    * Places the processor's state in `memory`, before any device's.
@@ -123,7 +104,8 @@ export class Processor {
     this.hasEl2 = hasEl2
     this.codePages = new CodePages(memory, SpecialHandler.PAGE_END)
     this.mmu = new Mmu(memory, board, this.codePages)
-    this.translator = new Translator(memory, this.mmu, this.codePages, (index) => this.breakpointIndices.has(index))
+    this.breakpoints = new Breakpoints(memory, this.codePages)
+    this.translator = new Translator(memory, this.mmu, this.codePages, (index) => this.breakpoints.at(index))
     this.reset()
   }
 
@@ -153,7 +135,7 @@ export class Processor {
 
   /** To be called when the state has been replaced, RAM being as it was or changed with `changedFromOutside`. */
   stateReplaced(): void {
-    this.rearm()
+    this.breakpoints.rearm()
     this.mmu.fast.flushAll()
     this.u32[Cell.REGIME >>> 2] = regimeAddress(this.u32[EL])
     this.u32[STOP] = 0
@@ -169,7 +151,7 @@ export class Processor {
   run(budget: number, pass = false): number {
     const { u32 } = this
     this.passing = pass ? budget : 0
-    this.rearm()
+    this.breakpoints.rearm()
     u32[STOP] = 0
     u32[Cell.BUDGET >>> 2] = budget
     u32[Cell.KEPT >>> 2] = 0
@@ -208,18 +190,21 @@ export class Processor {
    * breakpoints runs as fast as ever.
    */
   setBreakpoints(addresses: Iterable<bigint>): void {
-    const before = this.breakpointIndices
-    this.breakpoints = new Set(addresses)
-    this.breakpointIndices = new Set([...this.breakpoints].map((address) => Number(address & 0xfffn) >>> 2))
-    for (const index of new Set([...before, ...this.breakpointIndices])) this.codePages.forget(index)
-    this.disarmed = 0
+    this.breakpoints.set(addresses)
+  }
+
+  /** Whether breakpoints stay set, but stop nothing. */
+  get ignoreBreakpoints(): boolean {
+    return this.breakpoints.ignored
+  }
+
+  set ignoreBreakpoints(ignored: boolean) {
+    this.breakpoints.ignored = ignored
   }
 
   /** Whether the last {@link run} returned because of a breakpoint; asking forgets it. */
   takeBreakpointHit(): boolean {
-    const { hit } = this
-    this.hit = false
-    return hit
+    return this.breakpoints.takeHit()
   }
 
   /**
@@ -375,7 +360,7 @@ export class Processor {
   private runner(alignmentChecks: boolean): Run {
     let run = this.runs.get(alignmentChecks)
     if (!run) {
-      const { code, module } = interpreterCode(alignmentChecks)
+      const { code, module } = interpreterFor(alignmentChecks)
       const hot = (record: number) => this.translator.request(record)
       const imports: InterpreterImports = {
         load: (lo, hi, bits) => this.mmu.load(lo, hi, bits),
@@ -403,24 +388,9 @@ export class Processor {
     return run
   }
 
-  /** Sets the breakpoint that was passed again, unless its record has been given up since. */
-  private rearm(): void {
-    const { disarmed } = this
-    if (disarmed === 0) return
-    const { view } = this.memory
-    const same = view.getUint16(disarmed + Record.HANDLER, true) === view.getUint16(disarmed + Record.BEHIND, true)
-    if (same) view.setUint16(disarmed + Record.HANDLER, SpecialHandler.BREAKPOINT, true)
-    this.disarmed = 0
-  }
-
   private atBreakpoint(record: number): boolean {
     this.stop()
-    this.hit = !this.ignoreBreakpoints && this.remaining !== this.passing && this.breakpoints.has(this.state.pc)
-    if (this.hit) return true
-    const { view } = this.memory
-    view.setUint16(record + Record.HANDLER, view.getUint16(record + Record.BEHIND, true), true)
-    this.disarmed = record
-    return false
+    return this.breakpoints.arrive(record, this.state.pc, this.remaining === this.passing)
   }
 
   private fetch(): number {
@@ -435,49 +405,13 @@ export class Processor {
     const { page, index } = this.codePages.locate(record)
     const decoded = decode(this.mmu.fetchWord(page * PAGE_SIZE + index * 4))
     const { view } = this.memory
-    const setHandler = (number: number): void => {
-      const special = this.breakpointIndices.has(index)
-        ? SpecialHandler.BREAKPOINT
-        : this.translator.beginsAt(record)
-          ? SpecialHandler.REGION
-          : undefined
-      if (special !== undefined) view.setUint16(record + Record.BEHIND, number, true)
-      view.setUint16(record + Record.HANDLER, special ?? number, true)
-    }
-    if (!decoded) {
-      setHandler(SpecialHandler.UNDEFINED)
-      return
-    }
-    const handler = handlerTable.find(decoded)
-    const { raw } = decoded
-    for (const slot of handler.registers)
-      view.setUint16(record + slot.offset, addressOfRegister(raw[slot.name], slot.sp, slot.write), true)
-    for (const { reader, offset } of handler.operands) {
-      const value = reader.read(raw)
-      if (typeof value === 'number') view.setInt32(record + offset, value, true)
-      else {
-        view.setInt32(record + offset, value[0], true)
-        view.setInt32(record + offset + 4, value[1], true)
-      }
-    }
-    const rare = code.rareNumberOf(handler)
-    if (rare !== undefined) view.setUint16(record + Record.RARE, rare, true)
-    setHandler(code.numberOf(handler) + branchVariant(handler, raw, index))
+    const number = fillRecord(view, record, decoded, index, code)
+    const special = this.breakpoints.at(index)
+      ? SpecialHandler.BREAKPOINT
+      : this.translator.beginsAt(record)
+        ? SpecialHandler.REGION
+        : undefined
+    if (special !== undefined) view.setUint16(record + Record.BEHIND, number, true)
+    view.setUint16(record + Record.HANDLER, special ?? number, true)
   }
-}
-
-function addressOfRegister(number: number, sp: boolean, write: boolean): number {
-  if (number < 31) return registerAddress('x', number)
-  return sp ? registerAddress('sp') : write ? Cell.SINK : Cell.ZERO
-}
-
-/** Where a branch by an immediate leads; the far variant for all else. */
-function branchVariant(handler: Handler, raw: Readonly<Record<string, number>>, index: number): BranchVariant {
-  const last = handler.statements.at(-1)
-  if (!handler.branches || last?.kind !== 'branch' || last.offset.source.kind !== 'operand') return BranchVariant.FAR
-  const offset = handler.operands[last.offset.source.slot].reader.read(raw)
-  if (typeof offset !== 'number') return BranchVariant.FAR
-  const target = index * 4 + offset
-  if (target < 0 || target >= PAGE_SIZE) return BranchVariant.FAR
-  return offset <= 0 || last.type === 'call' ? BranchVariant.COUNTED : BranchVariant.NEAR
 }

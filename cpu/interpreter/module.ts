@@ -13,7 +13,7 @@ import { registerAddress } from '../state.js'
 import { FunctionBuilder, I32, I64, ModuleBuilder, mem, op } from '../wasm/assembler.js'
 import { addCrc32 } from '../wasm/crc32.js'
 import type { Context, SharedFunctions } from './handler-function.js'
-import type { Handler, HandlerTable } from './handlers.js'
+import { type Handler, HandlerTable } from './handlers.js'
 import { HotFunction, SpecialHandler } from './hot-function.js'
 import { RareFunction } from './rare-function.js'
 
@@ -52,12 +52,30 @@ export interface GeneratedInterpreter {
   rareNumberOf(handler: Handler): number | undefined
 }
 
+/** The handlers of all instructions; the same for every machine. */
+export const handlerTable = new HandlerTable()
+const made = new Map<boolean, { readonly code: GeneratedInterpreter; readonly module: WebAssembly.Module }>()
+
+/** The interpreter with or without alignment checks, made on first use and the same for every machine. */
+export function interpreterFor(alignmentChecks: boolean): {
+  readonly code: GeneratedInterpreter
+  readonly module: WebAssembly.Module
+} {
+  let found = made.get(alignmentChecks)
+  if (!found) {
+    const code = generateInterpreter(handlerTable, alignmentChecks)
+    found = { code, module: new WebAssembly.Module(code.bytes) }
+    made.set(alignmentChecks, found)
+  }
+  return found
+}
+
 /**
  * Generates the interpreter.
  *
  * @param alignmentChecks whether every access is checked for alignment (SCTLR_ELx.A): such accesses all go to `load` and `store`.
  */
-export function generateInterpreter(table: HandlerTable, alignmentChecks: boolean): GeneratedInterpreter {
+function generateInterpreter(table: HandlerTable, alignmentChecks: boolean): GeneratedInterpreter {
   const module = new ModuleBuilder(1)
   const imports = {
     load: module.importFunction('load', [I32, I32, I32], [I32]),
