@@ -172,7 +172,7 @@ export class Translator {
   private defer(record: number, page: number): void {
     this.deferred.add(record)
     const made = this.dispatchers.get(page)?.made ?? 0
-    this.setHeat(record, -this.threshold * 2 ** Math.min(made + 3, MAX_BACKOFF))
+    this.setHeat(record, -this.threshold * 2 ** Math.min(2 * made - 1, MAX_BACKOFF))
   }
 
   /** Notes a region that chooses among targets. The one before knows fewer: control must not stay there. */

@@ -111,6 +111,13 @@ export class Comparison {
         }
         break
       }
+      case 'alignment':
+        // As if SCTLR_EL1.A had been written.
+        for (const { cpu } of both) {
+          cpu.state.sctlr_el[1] ^= 2n
+          cpu.translationChanged()
+        }
+        break
       case 'interrupt': {
         const kind = random.below(2) ? 'irq' : 'fiq'
         for (const subject of both) subject.interrupt(kind)
@@ -166,6 +173,7 @@ type Action =
   | 'ignore'
   | 'watch'
   | 'collect'
+  | 'alignment'
   | 'interrupt'
   | 'poke'
   | 'move'
@@ -176,7 +184,14 @@ const many = (count: number, action: Action): Action[] => Array.from({ length: c
 
 /** What is done between two stops, each as often as it stands there. */
 const ACTIONS = {
-  few: [...many(16, 'nothing'), 'flush', 'engine', 'interrupt', 'interrupt', ...many(4, 'move')],
+  few: [
+    ...many(14, 'nothing'),
+    'flush',
+    'engine',
+    ...many(2, 'alignment'),
+    ...many(2, 'interrupt'),
+    ...many(4, 'move'),
+  ],
   moves: [...many(30, 'move'), 'flush', 'interrupt'],
   debugger: [
     ...many(8, 'nothing'),

@@ -254,7 +254,7 @@ const FLAVOURS = {
     [40, memory],
     [10, exclusive],
     [14, pointer],
-    [2, alignment],
+    [3, alignment],
     [4, system],
     [6, other],
   ]),
