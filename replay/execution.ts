@@ -59,6 +59,8 @@ export class Execution {
   private readonly schedule: SnapshotSchedule
   /** Whether the run has come to a snapshot. */
   private snapshotDue = false
+  /** Whether the final digest has pages by a hash of 64 bits. */
+  private readonly shortHashes: boolean
 
   /**
    * @param policy when snapshots are taken; part of the machine's definition, since batches end there.
@@ -83,7 +85,8 @@ export class Execution {
       },
     })
     this.pages = new PageHashes(this.machine)
-    if (policy.pageInstructions > 0) this.pages.knowLoaded()
+    this.shortHashes = policy.pageInstructions > 0
+    if (this.shortHashes) this.pages.knowLoaded()
   }
 
   /** Where input comes from. */
@@ -170,9 +173,12 @@ export class Execution {
 
   /** The digest of the whole run so far: 64 hexadecimal digits. Only at the end of a batch. */
   finalDigest(): string {
-    this.pages.refresh()
     const { lo: digestLo, hi: digestHi } = this.chain
-    return finalDigest({ digestLo, digestHi, instructions: this.machine.icount, pages: this.pages.sorted() })
+    const state = { digestLo, digestHi, instructions: this.machine.icount }
+    // Format 1 has a sha256 of every page.
+    if (this.shortHashes) return finalDigest({ ...state, pages: this.pages.current() })
+    this.pages.refresh()
+    return finalDigest({ ...state, pages: this.pages.sorted() })
   }
 
   private foldPages(pages: readonly PageImage[]): void {

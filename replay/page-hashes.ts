@@ -58,11 +58,33 @@ export class PageHashes {
     this.each(() => {})
   }
 
-  /** All pages that are not zero, by rising page number, as of the last {@link update}. */
-  *sorted(): IterableIterator<{ page: number; sha256: Uint8Array }> {
+  /** All pages that are not zero, by rising page number, with their sha256, as of the last {@link refresh}. */
+  *sorted(): IterableIterator<{ page: number; hash: Uint8Array }> {
     const { known } = this
     for (let page = known.indexOf(1); page >= 0; page = known.indexOf(1, page + 1))
-      yield { page, sha256: this.hashOf(page) }
+      yield { page, hash: this.hashOf(page) }
+  }
+
+  /**
+   * All pages that are not zero now, by rising page number: with their sha256, or with a hash of 64 bits where they have been written since the last
+   * {@link update}. The bytes are good until the next page is asked for.
+   */
+  *current(): IterableIterator<{ page: number; hash: Uint8Array }> {
+    const { known } = this
+    const { dirty } = this.machine.cpu.mmu
+    const short = new Uint8Array(8)
+    const words = new Uint32Array(short.buffer)
+    for (let page = 0; page < known.length; page++) {
+      if (dirty[page] === 0) {
+        if (known[page] === 1) yield { page, hash: this.hashOf(page) }
+        continue
+      }
+      const { hash } = this.machine
+      hash.computePage(page)
+      words[0] = hash.lo
+      words[1] = hash.hi
+      if (!equalBytes(this.bytesOf(page), ZEROS)) yield { page, hash: short }
+    }
   }
 
   private each(changed: (page: number) => void): void {

@@ -181,16 +181,19 @@ export interface FinalState {
   readonly digestHi: number
   /** Instructions retired. */
   readonly instructions: number
-  /** The pages of guest RAM that are not all zero, by rising page number. */
-  readonly pages: Iterable<{ readonly page: number; readonly sha256: Uint8Array }>
+  /**
+   * The pages of guest RAM that are not all zero, by rising page number, each with its sha256 if it has not been written since the last snapshot,
+   * else with its 64-bit hash (see `cpu/wasm/state-hash.ts`). The bytes are good until the next page is asked for.
+   */
+  readonly pages: Iterable<{ readonly page: number; readonly hash: Uint8Array }>
 }
 
 /**
  * The digest of a whole run: sha256 over the last chained digest (8 bytes), the instruction count (8 bytes) and, per page of RAM
- * that is not all zero, its number (4 bytes) and sha256; integers little-endian.
+ * that is not all zero, its number (4 bytes, bit 31 set if the hash is one of 64 bits) and hash; integers little-endian.
  *
  * @returns 64 hexadecimal digits.
- * @throws {RangeError} if the pages do not rise.
+ * @throws {RangeError} if the pages do not rise, or a hash is of another length.
  */
 export function finalDigest(state: FinalState): string {
   const sha = createSha256()
@@ -202,18 +205,19 @@ export function finalDigest(state: FinalState): string {
   view.setBigUint64(8, BigInt(state.instructions), true)
   let used = 16
   let last = -1
-  for (const { page, sha256 } of state.pages) {
+  for (const { page, hash } of state.pages) {
     if (page <= last)
       throw new RangeError(`page ${page} after page ${last}: a final digest takes pages in rising order`)
-    if (sha256.length !== 32) throw new RangeError(`page ${page}: its sha256 has ${sha256.length} bytes, not 32`)
+    if (hash.length !== 32 && hash.length !== 8)
+      throw new RangeError(`page ${page}: its hash has ${hash.length} bytes, neither 32 nor 8`)
     last = page
     if (used + 36 > PIECE) {
       sha.update(piece.subarray(0, used))
       used = 0
     }
-    view.setUint32(used, page, true)
-    piece.set(sha256, used + 4)
-    used += 36
+    view.setUint32(used, hash.length === 8 ? page | 0x8000_0000 : page, true)
+    piece.set(hash, used + 4)
+    used += 4 + hash.length
   }
   sha.update(piece.subarray(0, used))
   return toHex(sha.digest())

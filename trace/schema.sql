@@ -28,7 +28,7 @@ PRAGMA user_version = 2; -- the format
 --   finished      integer  0 while recording, or after the recorder was killed; 1 after a clean end
 -- and once finished:
 --   instructions  integer  instructions retired: the last position
---   final_digest  text     sha256 over the last chained digest, the instruction count and all of guest memory, in hex
+--   final_digest  text     sha256 over the last chained digest, the instruction count and all of guest memory, in hex (see digest.ts)
 --   seal          blob     sha256 of this whole file with these 32 bytes read as zeros: finds any flipped bit
 CREATE TABLE meta (
   key TEXT PRIMARY KEY,

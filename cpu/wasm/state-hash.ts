@@ -1,6 +1,6 @@
-/** The state hash: 64 bits over the state area of a machine's memory, computed in place by a small WebAssembly module. */
+/** The state hash: 64 bits over the state area of a machine's memory, or over a page of its RAM, computed in place by a small WebAssembly module. */
 import type { MachineMemory } from '../machine-memory.js'
-import { STATE_BASE } from '../machine-memory.js'
+import { PAGE_SIZE, RAM_BASE, STATE_BASE } from '../machine-memory.js'
 import { FunctionBuilder, I32, Label, ModuleBuilder, mem, op } from './assembler.js'
 
 const LANES = 4
@@ -84,6 +84,11 @@ export class StateHash {
   compute(): void {
     const bytes = Math.ceil((this.memory.stateEnd - STATE_BASE) / BLOCK) * BLOCK
     this.hash(STATE_BASE, bytes, RESULT)
+  }
+
+  /** Hashes the page of guest RAM with this number, counted from its first; the result goes to {@link lo} and {@link hi}. */
+  computePage(page: number): void {
+    this.hash(RAM_BASE + page * PAGE_SIZE, PAGE_SIZE, RESULT)
   }
 
   /** Low and high half of the last result, unsigned. */

@@ -2,6 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { DEFAULT_CONFIG } from '../../devices/config.js'
+import { RAM_PHYSICAL } from '../../cpu/machine-memory.js'
+import { Execution } from '../../replay/execution.js'
 import { Recorder } from '../../replay/recorder.js'
 import { Replayer } from '../../replay/replayer.js'
 import { type SnapshotPolicy, SNAPSHOT_POLICY, SnapshotSchedule } from '../../replay/snapshot-policy.js'
@@ -138,5 +140,27 @@ describe('the rule of format 1', () => {
     const recorder = new Recorder({ config: DEFAULT_CONFIG, files, snapshots: policy })
     recorder.endInput()
     expect((await recorder.run()).finalDigest).toBe(digest)
+  })
+})
+
+describe('the final digest', () => {
+  it('covers every byte of guest memory', () => {
+    const files = { kernel: { name: 'null.elf', bytes: readFileSync('bench/guests/prebuilt/null.elf') } }
+    const nothing = { transmit: () => {}, interrupt: () => {}, exception: () => {} }
+    const execution = new Execution({ ...DEFAULT_CONFIG, memoryBytes: 16 * 2 ** 20 }, files, SNAPSHOT_POLICY, nothing)
+    const { machine } = execution
+    const poke = (offset: number, value: number): string => {
+      machine.memory.ram[offset] = value
+      machine.cpu.mmu.changedFromOutside(RAM_PHYSICAL + offset, 1)
+      return execution.finalDigest()
+    }
+    const before = execution.finalDigest()
+    const poked = poke(0x50_0fff, 1)
+    expect(poked).not.toBe(before)
+    expect(poke(0x50_0fff, 2)).not.toBe(poked)
+    expect(poke(0x50_0fff, 1)).toBe(poked)
+    expect(poke(0xff_ffff, 1)).not.toBe(poked)
+    expect(poke(0xff_ffff, 0)).toBe(poked)
+    expect(poke(0x50_0fff, 0)).toBe(before)
   })
 })

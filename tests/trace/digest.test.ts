@@ -139,8 +139,8 @@ describe('digest chain', () => {
 })
 
 describe('final digest', () => {
-  const hash = (byte: number) => new Uint8Array(32).fill(byte)
-  const state = { digestLo: 1, digestHi: 2, instructions: 2 ** 40, pages: [{ page: 1, sha256: hash(1) }] }
+  const filled = (byte: number, length = 32) => new Uint8Array(length).fill(byte)
+  const state = { digestLo: 1, digestHi: 2, instructions: 2 ** 40, pages: [{ page: 1, hash: filled(1) }] }
 
   test('covers digest, count, page numbers and page hashes', () => {
     const seen = [
@@ -148,12 +148,18 @@ describe('final digest', () => {
       { ...state, digestLo: 3 },
       { ...state, digestHi: 3 },
       { ...state, instructions: 5 },
-      { ...state, pages: [{ page: 2, sha256: hash(1) }] },
-      { ...state, pages: [{ page: 1, sha256: hash(2) }] },
+      { ...state, pages: [{ page: 2, hash: filled(1) }] },
+      { ...state, pages: [{ page: 1, hash: filled(2) }] },
+      { ...state, pages: [{ page: 1, hash: filled(1, 8) }] },
       { ...state, pages: [] },
     ].map(finalDigest)
     expect(new Set(seen).size).toBe(seen.length)
     expect(seen[0]).toMatch(/^[0-9a-f]{64}$/)
+  })
+
+  test('refuses a hash of another length', () => {
+    const pages = [{ page: 1, hash: filled(1, 16) }]
+    expect(() => finalDigest({ ...state, pages })).toThrow('page 1: its hash has 16 bytes')
   })
 
   test('refuses pages out of order', () => {

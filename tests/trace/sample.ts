@@ -79,7 +79,8 @@ export class SampleRun {
   }
 
   finish(): void {
-    const pages = [pageImage(3, samplePage(this.batches))]
+    const { page, sha256: hash } = pageImage(3, samplePage(this.batches))
+    const pages = [{ page, hash }]
     const { lo, hi } = this.chain
     this.writer.finish({
       finalDigest: finalDigest({ digestLo: lo, digestHi: hi, instructions: this.icount, pages }),
