@@ -162,17 +162,16 @@ export class Translator {
     if (this.pending.length >= (this.modules < SINGLE_MODULES ? 1 : REGIONS_PER_MODULE)) this.finish()
   }
 
-  /** Whether a region that chooses among targets must wait, since there is one already: each takes long to compile, and knows little more. */
+  /**
+   * Whether a region that chooses among targets must wait. Each takes long to compile: the first waits until most targets have been seen, the
+   * others until it is worth while to know a few more.
+   */
   private defers(record: number, page: number): boolean {
-    if (!this.dispatchers.has(page) || this.deferred.delete(record)) return false
-    this.defer(record, page)
-    return true
-  }
-
-  private defer(record: number, page: number): void {
+    if (this.deferred.delete(record)) return false
     this.deferred.add(record)
     const made = this.dispatchers.get(page)?.made ?? 0
-    this.setHeat(record, -this.threshold * 2 ** Math.min(2 * made - 1, MAX_BACKOFF))
+    this.setHeat(record, -this.threshold * 2 ** Math.min(made === 0 ? 3 : made + 5, MAX_BACKOFF))
+    return true
   }
 
   /** Notes a region that chooses among targets. The one before knows fewer: control must not stay there. */
