@@ -1,5 +1,6 @@
 /** The sha256 of every page of guest RAM that is not all zero, kept up to date from the pages written. */
 import { PAGE_SIZE } from '../cpu/machine-memory.js'
+import { ZERO_PAGE_HASH } from '../cpu/wasm/state-hash.js'
 import type { Machine } from '../devices/machine.js'
 import { equalBytes, sha256Into } from '../trace/platform.js'
 import type { PageImage } from '../trace/rows.js'
@@ -72,18 +73,20 @@ export class PageHashes {
   *current(): IterableIterator<{ page: number; hash: Uint8Array }> {
     const { known } = this
     const { dirty } = this.machine.cpu.mmu
+    const { hash } = this.machine
     const short = new Uint8Array(8)
     const words = new Uint32Array(short.buffer)
+    const [zeroLo, zeroHi] = ZERO_PAGE_HASH
     for (let page = 0; page < known.length; page++) {
       if (dirty[page] === 0) {
         if (known[page] === 1) yield { page, hash: this.hashOf(page) }
         continue
       }
-      const { hash } = this.machine
       hash.computePage(page)
       words[0] = hash.lo
       words[1] = hash.hi
-      if (!equalBytes(this.bytesOf(page), ZEROS)) yield { page, hash: short }
+      if (words[0] === zeroLo && words[1] === zeroHi && equalBytes(this.bytesOf(page), ZEROS)) continue
+      yield { page, hash: short }
     }
   }
 

@@ -227,7 +227,11 @@ export class HotFunction extends HandlerFunction {
     const { f, labels } = this
     const special: (() => void)[] = []
     special[SpecialHandler.DECODE] = () =>
-      this.cold(() => f.get(this.record).call(this.context.shared.decode).br(labels.dispatch))
+      this.cold(() => {
+        // The word may come from a device, which sees the time.
+        this.storeRemaining()
+        f.get(this.record).call(this.context.shared.decode).br(labels.dispatch)
+      })
     special[SpecialHandler.PAGE_END] = () => {
       this.pushPc()
       f.set(this.pc).br(labels.lookup)

@@ -24,7 +24,7 @@ export interface Code {
 /** Words met so far: `undefined` for those that only the interpreter executes. Their meaning does not depend on the address. */
 const known = new Map<number, Code | undefined>()
 /** Distinct words are few; a guest that makes them up must not fill the host's memory. */
-const MAX_KNOWN = 2 ** 17
+const MAX_KNOWN = 2 ** 14
 
 /** What a word means, or undefined if it is for the interpreter: unallocated, of the system kind, or not repeatable. */
 export function codeOf(word: number): Code | undefined {

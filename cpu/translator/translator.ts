@@ -133,6 +133,8 @@ export class Translator {
   request(record: number): void {
     if (this.pending.some(({ entry }) => entry.records.includes(record))) return this.finish()
     const { page, index } = this.codePages.locate(record)
+    // A branch at the end of a page that was not taken: this record leads out of it, and no instruction stands there.
+    if (index === PAGE_INSTRUCTIONS) return this.setHeat(record, 0)
     const regime = { el: this.memory.u32[EL], alignmentChecks: this.mmu.alignmentChecks }
     const old = this.directory.get(this.numberAt(page, index))
     if (old) {

@@ -66,6 +66,9 @@ function hashModule(): Uint8Array<ArrayBuffer> {
   return module.bytes()
 }
 
+/** The hash of a page of zeros, as [low, high]. */
+export const ZERO_PAGE_HASH = [0x2a3d9acb, 0xf7c3aaee] as const
+
 let compiled: WebAssembly.Module | undefined
 
 /** Hashes a machine's state area. */

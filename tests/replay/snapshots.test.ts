@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { DEFAULT_CONFIG } from '../../devices/config.js'
-import { RAM_PHYSICAL } from '../../cpu/machine-memory.js'
+import { MachineMemory, RAM_MIN, RAM_PHYSICAL } from '../../cpu/machine-memory.js'
+import { StateHash, ZERO_PAGE_HASH } from '../../cpu/wasm/state-hash.js'
 import { Execution } from '../../replay/execution.js'
 import { Recorder } from '../../replay/recorder.js'
 import { Replayer } from '../../replay/replayer.js'
@@ -144,6 +145,16 @@ describe('the rule of format 1', () => {
 })
 
 describe('the final digest', () => {
+  it('knows the hash of a page of zeros', () => {
+    const memory = new MachineMemory(RAM_MIN)
+    const hash = new StateHash(memory)
+    hash.computePage(7)
+    expect([hash.lo, hash.hi]).toEqual(ZERO_PAGE_HASH)
+    memory.ram[7 * 4096 + 4095] = 1
+    hash.computePage(7)
+    expect([hash.lo, hash.hi]).not.toEqual(ZERO_PAGE_HASH)
+  })
+
   it('covers every byte of guest memory', () => {
     const files = { kernel: { name: 'null.elf', bytes: readFileSync('bench/guests/prebuilt/null.elf') } }
     const nothing = { transmit: () => {}, interrupt: () => {}, exception: () => {} }
