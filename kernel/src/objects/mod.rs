@@ -1,4 +1,5 @@
-//! Kernel objects.
+//! Kernel objects: what they are made of, and what can be asked of them.
 
-pub mod program;
-pub mod thread;
+pub mod capability;
+pub mod slot;
+pub mod tcb;

@@ -1,189 +1,140 @@
-//! The contract between the kernel and its programs: system call numbers, message information, errors.
+//! The contract between the kernel and its programs: system calls, invocations, messages, errors, boot information.
 //!
-//! Registers are seL4's for AArch64: x7 = system call number, x0 = capability (badge on return),
-//! x1 = message information, x2 to x5 = message registers 0 to 3. All other registers are preserved.
+//! Registers are seL4's for AArch64: x7 = system call number, x0 = capability (badge on return), x1 = message
+//! information, x2 to x5 = message registers 0 to 3. All other registers are preserved. Further message registers,
+//! capabilities to transfer and the receive path lie in the thread's IPC buffer ([`buffer`]).
 #![no_std]
 #![forbid(unsafe_code)]
 
-macro_rules! syscalls {
-    ($($(#[$doc:meta])* $name:ident = $number:literal, $mrs:literal;)*) => {
-        /// A system call, numbered as x7 carries it.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        #[repr(i64)]
-        pub enum Syscall { $($(#[$doc])* $name = $number,)* }
+pub mod bootinfo;
+pub mod buffer;
+mod error;
+pub mod fault;
+mod info;
+mod invocation;
+mod syscall;
 
-        impl Syscall {
-            /// Every system call there is.
-            pub const ALL: &'static [Syscall] = &[$(Syscall::$name,)*];
+pub use error::{Error, lookup};
+pub use info::MessageInfo;
+pub use invocation::Invocation;
+pub use syscall::Syscall;
 
-            /// The call with this number in x7.
-            pub const fn from_number(number: i64) -> Option<Syscall> {
-                match number { $($number => Some(Syscall::$name),)* _ => None }
-            }
+/// Message registers that travel in x2 to x5.
+pub const REGISTER_WORDS: usize = 4;
 
-            /// Message registers the call needs: the least length its message information may state.
-            pub const fn arguments(self) -> usize {
-                match self { $(Syscall::$name => $mrs,)* }
-            }
-        }
-    };
+/// What a capability lets its holder do with an endpoint, a notification or a page: any of these bits.
+pub mod rights {
+    /// Send or signal; write to a page.
+    pub const WRITE: u64 = 1 << 0;
+    /// Receive or wait; read a page.
+    pub const READ: u64 = 1 << 1;
+    /// Send capabilities along, and a reply capability with Call.
+    pub const GRANT: u64 = 1 << 2;
+    /// Send a reply capability with Call, but no others.
+    pub const GRANT_REPLY: u64 = 1 << 3;
+    /// All of them.
+    pub const ALL: u64 = 15;
 }
 
-// The one table of system calls: name = number in x7, message registers needed.
-// -1 to -8 follow seL4's order (Call, ReplyRecv, Send, NBSend, Recv, Reply, Yield, NBRecv) and -9 on are for debugging;
-// those that need capabilities are still to come.
-syscalls! {
-    /// Gives up the processor to the next runnable thread.
-    Yield = -7, 0;
-    /// Writes one byte, MR0, to the console.
-    DebugPutChar = -9, 1;
-    /// Writes the UTF-8 text at address MR0 with length MR1 (at most [`MAX_STRING`]) to the console,
-    /// up to its first NUL if it has one.
-    DebugPutString = -10, 2;
-    /// Ends the calling thread with exit code MR0. Does not return.
-    Exit = -32, 1;
-    /// Returns the virtual counter in MR0 and its frequency in Hz in MR1.
-    GetTime = -33, 0;
-    /// Returns how often this thread: was preempted (MR0), had a page supplied (MR1), made a system call (MR2).
-    GetUsage = -34, 0;
-}
-
-/// Longest text that [`Syscall::DebugPutString`] takes, in bytes.
-pub const MAX_STRING: u64 = 256;
-
-/// The result of a system call: the label of the returned message information. Numbered as in seL4.
+/// What [`Invocation::UntypedRetype`] can make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u64)]
-pub enum Error {
-    /// It worked.
-    None = 0,
-    /// A message register has a value that makes no sense.
-    InvalidArgument = 1,
-    /// The capability does not exist.
-    InvalidCapability = 2,
-    /// No such system call.
-    IllegalOperation = 3,
-    /// A value or memory range is out of bounds.
-    RangeError = 4,
-    /// The message is shorter than the system call needs.
-    TruncatedMessage = 7,
+pub enum ObjectType {
+    /// Memory to retype in its turn, of 2^size_bits bytes: 4 to 47.
+    Untyped = 0,
+    /// A thread; 2^11 bytes.
+    Tcb = 1,
+    /// A place to meet for messages; 2^4 bytes.
+    Endpoint = 2,
+    /// A word of signals; 2^5 bytes.
+    Notification = 3,
+    /// 2^size_bits capability slots of 2^5 bytes each.
+    CNode = 4,
+    /// The root of an address space: a level-0 translation table; 2^12 bytes.
+    VSpace = 5,
+    /// A translation table of level 1, 2 or 3, whichever is missing where it is mapped; 2^12 bytes.
+    PageTable = 6,
+    /// A 4 KiB page.
+    Page = 7,
+    /// A 2 MiB page.
+    LargePage = 8,
 }
 
-impl Error {
-    /// The error of a label; unknown ones read as [`Error::IllegalOperation`].
-    pub const fn from_label(label: u64) -> Error {
-        match label {
-            0 => Error::None,
-            1 => Error::InvalidArgument,
-            2 => Error::InvalidCapability,
-            4 => Error::RangeError,
-            7 => Error::TruncatedMessage,
-            _ => Error::IllegalOperation,
+impl ObjectType {
+    /// Every type there is, in the order of its number.
+    pub const ALL: [ObjectType; 9] = [
+        ObjectType::Untyped,
+        ObjectType::Tcb,
+        ObjectType::Endpoint,
+        ObjectType::Notification,
+        ObjectType::CNode,
+        ObjectType::VSpace,
+        ObjectType::PageTable,
+        ObjectType::Page,
+        ObjectType::LargePage,
+    ];
+
+    /// The type of this number.
+    pub const fn from_number(number: u64) -> Option<ObjectType> {
+        if number < Self::ALL.len() as u64 { Some(Self::ALL[number as usize]) } else { None }
+    }
+
+    /// Log2 of the bytes that one object takes; `size_bits` is the argument of Retype.
+    pub const fn bits(self, size_bits: u64) -> u64 {
+        match self {
+            ObjectType::Untyped => size_bits,
+            ObjectType::Tcb => 11,
+            ObjectType::Endpoint => 4,
+            ObjectType::Notification => 5,
+            ObjectType::CNode => SLOT_BITS + size_bits,
+            ObjectType::VSpace | ObjectType::PageTable | ObjectType::Page => 12,
+            ObjectType::LargePage => 21,
         }
     }
 }
 
-/// What x1 carries: bits 6:0 length in words, 8:7 extra capabilities, 11:9 capabilities unwrapped, 63:12 label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MessageInfo(pub u64);
+/// Log2 of the bytes in a capability slot.
+pub const SLOT_BITS: u64 = 5;
+/// Size of an untyped object: log2 of its bytes, at least.
+pub const MIN_UNTYPED_BITS: u64 = 4;
+/// Size of an untyped object: log2 of its bytes, at most.
+pub const MAX_UNTYPED_BITS: u64 = 47;
+/// Most objects that one Retype makes.
+pub const RETYPE_LIMIT: u64 = 256;
+/// Depth of a capability address that uses all of its bits.
+pub const WORD_BITS: u64 = 64;
 
-impl MessageInfo {
-    /// Most words a message may have.
-    pub const MAX_LENGTH: u64 = 120;
-
-    /// A message of `length` words (at most [`Self::MAX_LENGTH`]) and no capabilities.
-    pub const fn new(label: u64, length: u64) -> Self {
-        assert!(length <= Self::MAX_LENGTH && label < 1 << 52);
-        Self(label << 12 | length)
-    }
-
-    /// What the message means to its receiver.
-    pub const fn label(self) -> u64 {
-        self.0 >> 12
-    }
-
-    /// Message words that are valid.
-    pub const fn length(self) -> u64 {
-        self.0 & 0x7f
-    }
-
-    /// Capabilities sent along.
-    pub const fn extra_caps(self) -> u64 {
-        self.0 >> 7 & 3
-    }
-
-    /// Capabilities that were unwrapped to badges on receipt.
-    pub const fn caps_unwrapped(self) -> u64 {
-        self.0 >> 9 & 7
-    }
-
-    /// Is the length within bounds?
-    pub const fn is_valid(self) -> bool {
-        self.length() <= Self::MAX_LENGTH
-    }
+/// Memory attributes for [`Invocation::PageMap`]: any of these bits. 0 is normal cacheable memory without execution.
+pub mod attributes {
+    /// Instructions may be fetched. Refused together with [`super::rights::WRITE`].
+    pub const EXECUTE: u64 = 1 << 0;
+    /// Normal memory that is not cached. Device memory is never cached, whatever is asked.
+    pub const UNCACHED: u64 = 1 << 1;
 }
 
-/// Arguments of the program `faulty`: which fault to commit.
-pub mod faulty {
-    /// Reads address 0.
-    pub const NULL: u64 = 0;
-    /// Writes to its own code.
-    pub const WRITE_CODE: u64 = 1;
-    /// Jumps into its stack.
-    pub const EXECUTE_DATA: u64 = 2;
-    /// Reads the kernel's memory.
-    pub const READ_KERNEL: u64 = 3;
-    /// Executes an undefined instruction.
-    pub const UNDEFINED: u64 = 4;
-    /// Uses floating point.
-    pub const FLOATING_POINT: u64 = 5;
-    /// Reads a system register that EL0 may not.
-    pub const PRIVILEGED: u64 = 6;
-    /// Reads the counter, which traps.
-    pub const COUNTER: u64 = 7;
-    /// Executes a breakpoint.
-    pub const BREAKPOINT: u64 = 8;
-    /// Jumps to an address that is no multiple of 4.
-    pub const MISALIGNED_PC: u64 = 9;
-    /// Reads an address that is neither half's.
-    pub const NON_CANONICAL: u64 = 10;
-    /// Overflows its stack.
-    pub const STACK: u64 = 11;
-    /// Loops for ever.
-    pub const LOOP: u64 = 12;
+/// Thread priorities are below this number.
+pub const PRIORITIES: u64 = 256;
+/// Domains are below this number.
+pub const DOMAINS: u64 = 4;
+/// Timer ticks in a thread's time slice.
+pub const TIME_SLICE: u64 = 5;
+
+/// Registers as [`Invocation::TcbReadRegisters`] and [`Invocation::TcbWriteRegisters`] order them: pc, sp, pstate, x0 to
+/// x30, thread pointer (TPIDR_EL0).
+pub mod registers {
+    /// Program counter.
+    pub const PC: usize = 0;
+    /// Stack pointer, SP_EL0.
+    pub const SP: usize = 1;
+    /// Flags; only bits 31:28 can be written.
+    pub const PSTATE: usize = 2;
+    /// X0; the others follow.
+    pub const X0: usize = 3;
+    /// TPIDR_EL0.
+    pub const THREAD_POINTER: usize = 34;
+    /// How many there are.
+    pub const COUNT: usize = 35;
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn message_information_has_sel4s_fields() {
-        let info = MessageInfo(0x1234_5000 | 5 << 9 | 2 << 7 | 4);
-        assert_eq!(
-            (info.label(), info.caps_unwrapped(), info.extra_caps(), info.length()),
-            (0x12345, 5, 2, 4)
-        );
-        assert_eq!(MessageInfo::new(7, 3).0, 0x7003);
-        assert!(MessageInfo(120).is_valid() && !MessageInfo(121).is_valid());
-    }
-
-    #[test]
-    fn numbers_go_both_ways_and_are_distinct() {
-        for (i, &call) in Syscall::ALL.iter().enumerate() {
-            assert_eq!(Syscall::from_number(call as i64), Some(call));
-            assert!(call.arguments() <= 4);
-            assert!(Syscall::ALL[..i].iter().all(|&other| other as i64 != call as i64));
-        }
-        assert_eq!(Syscall::from_number(0), None);
-        assert_eq!(Syscall::from_number(i64::MIN), None);
-    }
-
-    #[test]
-    fn errors_go_both_ways() {
-        for label in 0..8 {
-            let error = Error::from_label(label);
-            assert!(error as u64 == label || error == Error::IllegalOperation);
-        }
-    }
-}
+mod tests;

@@ -1,0 +1,26 @@
+//! The kernel's own state, and how it is entered.
+
+use crate::machine::Machine;
+use crate::objects::tcb::Tcb;
+use crate::scheduler::Scheduler;
+
+/// Address space numbers are below this; 0 belongs to nobody.
+pub const ASIDS: usize = 1024;
+
+/// All that the kernel knows beside what is in its objects.
+pub struct Kernel<M: Machine> {
+    /// The hardware.
+    pub machine: M,
+    /// The thread that entered the kernel and will go on unless the scheduler says otherwise; `None` while idle.
+    pub current: Option<Tcb>,
+    /// Who runs next.
+    pub scheduler: Scheduler,
+    /// The VSpace of each address space number, or 0.
+    pub asids: [u64; ASIDS],
+    /// Physical address of the interrupts' slots, a slot each, which hold notification capabilities.
+    pub irq_slots: u64,
+}
+
+/// An operation stopped at a preemption point: the thread will repeat its system call, and goes on where it left off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Preempted;
