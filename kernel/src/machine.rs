@@ -32,7 +32,7 @@ pub trait Machine: Memory {
 
     /// Interrupts are below this number.
     fn interrupts(&self) -> u64;
-    /// Is this interrupt the kernel's own, or no device's?
+    /// Does this interrupt belong to the kernel: the timer's, software interrupts, what programs must not handle?
     fn is_reserved(&self, number: u64) -> bool;
     /// Lets an interrupt come.
     fn unmask_interrupt(&mut self, number: u64);

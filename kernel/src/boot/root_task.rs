@@ -236,7 +236,7 @@ pub fn start(kernel: &mut Kernel<Hardware>, params: &Params, handover: &Handover
     frames::with(|a| a.take_blocks(|address, bits| add(address, bits, false)));
     let untyped_from = b.next_slot;
     for &(address, bits, device) in &list[..count] {
-        b.push(Capability::Untyped { address, bits, device, used: 0 });
+        b.push(Capability::Untyped { address, bits, device, used: 0, zeroed: 0 });
     }
     ranges[5] = [untyped_from, b.next_slot];
     ranges[0] = [b.next_slot, 1 << bootinfo::CNODE_BITS];
