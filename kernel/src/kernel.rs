@@ -19,6 +19,8 @@ pub struct Kernel<M: Machine> {
     pub asids: [u64; ASIDS],
     /// Physical address of the interrupts' slots, a slot each, which hold notification capabilities.
     pub irq_slots: u64,
+    /// Bit n % 64 of word n / 64: there is a handler capability for interrupt n.
+    pub irqs_handled: [u64; 16],
 }
 
 /// An operation stopped at a preemption point: the thread will repeat its system call, and goes on where it left off.

@@ -32,6 +32,8 @@ pub trait Machine: Memory {
 
     /// Interrupts are below this number.
     fn interrupts(&self) -> u64;
+    /// Does this interrupt belong to the kernel: the timer's, software interrupts, what programs must not handle?
+    fn is_reserved(&self, number: u64) -> bool;
     /// Lets an interrupt come.
     fn unmask_interrupt(&mut self, number: u64);
     /// Keeps an interrupt from coming.

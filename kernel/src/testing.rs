@@ -94,6 +94,9 @@ impl Machine for TestMachine {
     fn interrupts(&self) -> u64 {
         288
     }
+    fn is_reserved(&self, number: u64) -> bool {
+        number < 16 || number == 27
+    }
     fn unmask_interrupt(&mut self, number: u64) {
         self.events.push(Event::Unmask(number));
     }

@@ -84,8 +84,10 @@ pub enum Capability {
         bits: u64,
         /// Device memory: pages only, never cleared.
         device: bool,
-        /// The watermark, in bytes.
+        /// The watermark, in bytes; a multiple of 16.
         used: u64,
+        /// Bytes behind the watermark that an interrupted Retype has cleared already; in steps of [`ZEROED_STEP`].
+        zeroed: u64,
     },
     /// An endpoint.
     Endpoint {
@@ -179,6 +181,9 @@ pub enum Capability {
     },
 }
 
+/// Bytes that Retype clears between preemption points. [`Capability::Untyped`] remembers up to 2^20 - 1 such steps.
+pub const ZEROED_STEP: u64 = 1 << 16;
+
 const TYPE: u64 = 31;
 const ADDRESS: u64 = 0x0000_ffff_ffff_fff0;
 
@@ -220,8 +225,11 @@ impl Capability {
     pub const fn encode(self) -> [u64; 2] {
         match self {
             Capability::Null => [number::NULL, 0],
-            Capability::Untyped { address, bits, device, used } => {
-                [pack(number::UNTYPED, address, bits | (device as u64) << 6), used]
+            Capability::Untyped { address, bits, device, used, zeroed } => {
+                assert!(used.is_multiple_of(16) && used <= 1 << 47);
+                let steps = zeroed / ZEROED_STEP;
+                let steps = if steps < 1 << 20 { steps } else { (1 << 20) - 1 };
+                [pack(number::UNTYPED, address, bits | (device as u64) << 6), used >> 4 | steps << 44]
             }
             Capability::Endpoint { address, badge, rights } => {
                 [pack(number::ENDPOINT, address, rights.bits()), badge]
@@ -272,7 +280,8 @@ impl Capability {
                 address,
                 bits: fields & 0x3f,
                 device: fields >> 6 & 1 != 0,
-                used: second,
+                used: (second & 0xfff_ffff_ffff) << 4,
+                zeroed: (second >> 44) * ZEROED_STEP,
             },
             number::ENDPOINT => Capability::Endpoint { address, badge: second, rights },
             number::NOTIFICATION => Capability::Notification { address, badge: second, rights },
@@ -331,8 +340,14 @@ mod tests {
         let rights = Rights::from_bits(0b0101);
         for capability in [
             Capability::Null,
-            Capability::Untyped { address: 0xffff_ffff_fff0, bits: 47, device: true, used: 1 << 47 },
-            Capability::Untyped { address: 0x10, bits: 4, device: false, used: 0 },
+            Capability::Untyped {
+                address: 0xffff_ffff_fff0,
+                bits: 47,
+                device: true,
+                used: 1 << 47,
+                zeroed: 0,
+            },
+            Capability::Untyped { address: 0x10, bits: 4, device: false, used: 0x1230, zeroed: 7 << 16 },
             Capability::Endpoint { address: 0xffff_ffff_fff0, badge: u64::MAX, rights },
             Capability::Notification { address: 0x4000_0020, badge: 1, rights: Rights::ALL },
             Capability::Reply { thread: 0x4000_0800, master: true, grant: false },

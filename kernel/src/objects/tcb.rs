@@ -122,8 +122,8 @@ fields! {
     fault_endpoint, set_fault_endpoint = 14;
     /// Virtual address of its IPC buffer, or 0.
     buffer_va, set_buffer_va = 15;
-    /// Physical address of its IPC buffer, or 0 if it has none or may not write to it.
-    buffer, set_buffer = 16;
+    /// Physical address of the IPC buffer it was given; [`Tcb::buffer`] tells whether it still has it.
+    buffer_word, set_buffer = 16;
     /// The kind of its pending fault ([`kaal_abi::fault::Kind`]), 0 if none.
     fault_kind, set_fault_kind = 17;
     /// Three words that the fault's kind gives a meaning.
@@ -182,6 +182,13 @@ impl Tcb {
     /// The page of its IPC buffer.
     pub const fn buffer_page(self) -> Slot {
         self.cspace().offset(4)
+    }
+
+    /// Physical address of its IPC buffer, or 0 if it has none or may not write to it. The slot is asked because whoever
+    /// gave the page can take it away at any time.
+    #[inline]
+    pub fn buffer(self, memory: &impl Memory) -> u64 {
+        if self.buffer_page().is_empty(memory) { 0 } else { self.buffer_word(memory) }
     }
 
     /// What it is doing.

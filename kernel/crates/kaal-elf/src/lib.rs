@@ -2,6 +2,10 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod loaded;
+
+pub use loaded::{Loaded, LoadedSegment};
+
 /// Why a file is no program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ElfError {

@@ -18,8 +18,10 @@ pub const ADDRESS_MASK: u64 = 0x0000_ffff_ffff_f000;
 pub const MAIR_DEVICE: u64 = 0;
 /// MAIR_EL1 index of normal memory, write-back.
 pub const MAIR_NORMAL: u64 = 1;
-/// The value of MAIR_EL1 that gives the two indices their meaning.
-pub const MAIR: u64 = 0x04 << (8 * MAIR_DEVICE) | 0xff << (8 * MAIR_NORMAL);
+/// MAIR_EL1 index of normal memory, not cached.
+pub const MAIR_UNCACHED: u64 = 2;
+/// The value of MAIR_EL1 that gives the indices their meaning.
+pub const MAIR: u64 = 0x04 << (8 * MAIR_DEVICE) | 0xff << (8 * MAIR_NORMAL) | 0x44 << (8 * MAIR_UNCACHED);
 
 const VALID: u64 = 1;
 const TABLE_OR_PAGE: u64 = 1 << 1;
@@ -42,6 +44,17 @@ pub enum Rights {
     ReadExecute,
 }
 
+/// How memory behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Behaviour {
+    /// Normal memory, cached.
+    Normal,
+    /// Normal memory, not cached.
+    Uncached,
+    /// Device memory, nGnRE.
+    Device,
+}
+
 /// How memory behaves, and who may touch it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attributes {
@@ -49,21 +62,21 @@ pub struct Attributes {
     pub rights: Rights,
     /// EL0 may access it; such pages belong to one address space (nG).
     pub user: bool,
-    /// Device memory, nGnRE, instead of normal cacheable memory.
-    pub device: bool,
+    /// How it behaves.
+    pub behaviour: Behaviour,
 }
 
 impl Attributes {
     /// Kernel memory with these rights.
     pub const fn kernel(rights: Rights) -> Self {
-        Self { rights, user: false, device: false }
+        Self { rights, user: false, behaviour: Behaviour::Normal }
     }
     /// User memory with these rights.
     pub const fn user(rights: Rights) -> Self {
-        Self { rights, user: true, device: false }
+        Self { rights, user: true, behaviour: Behaviour::Normal }
     }
     /// Device registers, for the kernel.
-    pub const DEVICE: Self = Self { rights: Rights::ReadWrite, user: false, device: true };
+    pub const DEVICE: Self = Self { rights: Rights::ReadWrite, user: false, behaviour: Behaviour::Device };
 }
 
 /// A descriptor, taken apart.
@@ -82,7 +95,11 @@ pub enum Entry {
 /// The descriptor of a page (level 3) or block (levels 1 and 2) at physical address `pa`.
 pub const fn leaf(pa: u64, level: u8, attributes: Attributes) -> u64 {
     let kind = if level == 3 { VALID | TABLE_OR_PAGE } else { VALID };
-    let memory = if attributes.device { MAIR_DEVICE << 2 } else { MAIR_NORMAL << 2 | SH_INNER };
+    let memory = match attributes.behaviour {
+        Behaviour::Normal => MAIR_NORMAL << 2 | SH_INNER,
+        Behaviour::Uncached => MAIR_UNCACHED << 2 | SH_INNER,
+        Behaviour::Device => MAIR_DEVICE << 2,
+    };
     let owner = if attributes.user { AP_EL0 | NG } else { 0 };
     let rights = match attributes.rights {
         Rights::Read => AP_READ_ONLY | PXN | UXN,
@@ -107,10 +124,12 @@ pub fn decode(descriptor: u64, level: u8) -> Entry {
         return Entry::Table(pa);
     }
     for rights in [Rights::Read, Rights::ReadWrite, Rights::ReadExecute] {
-        for (user, device) in [(false, false), (true, false), (false, true), (true, true)] {
-            let attributes = Attributes { rights, user, device };
-            if descriptor == leaf(pa, level, attributes) {
-                return Entry::Leaf(pa, attributes);
+        for behaviour in [Behaviour::Normal, Behaviour::Device, Behaviour::Uncached] {
+            for user in [false, true] {
+                let attributes = Attributes { rights, user, behaviour };
+                if descriptor == leaf(pa, level, attributes) {
+                    return Entry::Leaf(pa, attributes);
+                }
             }
         }
     }

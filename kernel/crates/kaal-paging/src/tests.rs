@@ -47,15 +47,18 @@ fn descriptors_are_the_manuals_bits() {
     assert_eq!(leaf(0x4800_1000, 3, Attributes::user(Rights::ReadExecute)), 0x0020_0000_4800_1fc7);
     assert_eq!(leaf(0x4800_1000, 3, Attributes::user(Rights::Read)), 0x0060_0000_4800_1fc7);
     assert_eq!(table(0x4100_0000), 0x4100_0003);
-    assert_eq!(MAIR, 0xff04);
+    let uncached = Attributes { behaviour: Behaviour::Uncached, ..Attributes::user(Rights::ReadWrite) };
+    assert_eq!(leaf(0x4800_1000, 3, uncached), 0x0060_0000_4800_1f4b);
+    assert_eq!(MAIR, 0x44_ff04);
 }
 
 #[test]
 fn decode_is_the_inverse_of_leaf() {
     for level in 1..4 {
         for rights in [Rights::Read, Rights::ReadWrite, Rights::ReadExecute] {
-            for (user, device) in [(false, false), (true, false), (false, true)] {
-                let a = Attributes { rights, user, device };
+            let behaviours = [Behaviour::Normal, Behaviour::Uncached, Behaviour::Device];
+            for (user, behaviour) in behaviours.into_iter().flat_map(|b| [(false, b), (true, b)]) {
+                let a = Attributes { rights, user, behaviour };
                 let descriptor = leaf(0x8000_0000, level, a);
                 assert_eq!(decode(descriptor, level), Entry::Leaf(0x8000_0000, a));
                 assert!(!is_writable_and_executable(descriptor));
