@@ -176,7 +176,11 @@ fn copy_registers(env: &mut Env) {
             }
         }
         let after = target.tcb.read_registers(false, registers::THREAD_POINTER).unwrap();
-        assert_eq!(after[..registers::THREAD_POINTER], expected[..registers::THREAD_POINTER], "flags {flags}");
+        assert_eq!(
+            after[..registers::THREAD_POINTER],
+            expected[..registers::THREAD_POINTER],
+            "flags {flags}"
+        );
     }
     // Suspends the source, resumes the target.
     let running = env.spawn(SAME, count, 0);
@@ -260,8 +264,8 @@ fn truncated(env: &mut Env) {
     }
 }
 
-extern "C" fn tell_pointer(cap: u64) -> ! {
-    let pointer: u64;
+extern "C" fn tell_pointer(_: u64) -> ! {
+    let mut pointer: u64;
     // SAFETY: reads a register of the thread's own.
     unsafe { asm!("mrs {}, tpidr_el0", out(reg) pointer) };
     share(0, pointer);
@@ -269,7 +273,6 @@ extern "C" fn tell_pointer(cap: u64) -> ! {
     // SAFETY: as above.
     unsafe { asm!("mrs {}, tpidr_el0", out(reg) pointer) };
     share(1, pointer);
-    let _ = cap;
     loop {
         thread::yield_now();
     }
