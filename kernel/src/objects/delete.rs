@@ -69,13 +69,16 @@ impl<M: Machine> Kernel<M> {
     }
 
     fn delete_counting(&mut self, slot: Slot, steps: &mut u32) -> Result<(), Preempted> {
-        loop {
-            let place = self.place_of_work(slot);
-            if self.delete_step(place) && place == slot {
-                return Ok(());
-            }
+        while !self.advance(slot) {
             self.preemption_point(steps)?;
         }
+        Ok(())
+    }
+
+    /// A step towards emptying a slot, be it somewhere else; true if it is empty now.
+    pub(super) fn advance(&mut self, slot: Slot) -> bool {
+        let place = self.place_of_work(slot);
+        self.delete_step(place) && place == slot
     }
 
     /// Empties a slot at once. It must not hold the last capability to a CNode or a thread, nor what is left of one: it is
@@ -109,7 +112,7 @@ impl<M: Machine> Kernel<M> {
         if nested { inner } else { slot }
     }
 
-    /// A step towards emptying a slot; true if it is empty now.
+    /// A step, done in the slot itself; true if it is empty now.
     fn delete_step(&mut self, slot: Slot) -> bool {
         let capability = slot.get(&self.machine);
         if capability == Capability::Null {
