@@ -55,7 +55,7 @@ pub fn page_attributes(device: bool, has: Rights, asked: Rights, bits: u64) -> R
 }
 
 impl<M: Machine> Kernel<M> {
-    /// Maps a page, or changes how it is mapped. Errors: [`Error::InvalidArgument`] 0 for an address that is not a
+    /// Maps a page, or changes how it is mapped if it is there `already`. Errors: [`Error::InvalidArgument`] 0 for an address that is not a
     /// program's, [`Error::AlignmentError`], [`Error::FailedLookup`] if a table is missing, [`Error::DeleteFirst`] if
     /// something else is mapped there.
     pub fn map_page(
@@ -64,6 +64,7 @@ impl<M: Machine> Kernel<M> {
         va: u64,
         (address, size): (u64, PageSize),
         attributes: Attributes,
+        already: bool,
     ) -> Result<(), Refusal> {
         if !Half::User.contains(va) {
             return Err(Refusal::argument(0));
@@ -81,7 +82,7 @@ impl<M: Machine> Kernel<M> {
         };
         let old = self.machine.read(entry);
         if old != 0 {
-            if !leads_to(old, level, address) {
+            if !already || !leads_to(old, level, address) {
                 return Err(Error::DeleteFirst.into());
             }
             // A valid entry must not become another valid one (Arm DDI 0487, D8.14.1, break-before-make).
@@ -126,10 +127,7 @@ impl<M: Machine> Kernel<M> {
                     _ => {}
                 }
                 let attributes = page_attributes(device, rights, Rights::from_bits(asked), bits)?;
-                if mapped.is_none() {
-                    self.ensure_unmapped(vspace.0, va, size)?;
-                }
-                self.map_page(vspace, va, (address, size), attributes)?;
+                self.map_page(vspace, va, (address, size), attributes, mapped.is_some())?;
                 request.slot.set(&mut self.machine, page(Some(here)));
                 Ok(0)
             }
@@ -149,16 +147,6 @@ impl<M: Machine> Kernel<M> {
                 Ok(0)
             }
             _ => Err(Error::IllegalOperation.into()),
-        }
-    }
-
-    /// [`Error::DeleteFirst`] if the entry for a page is taken, be it by another capability to the same memory.
-    fn ensure_unmapped(&self, root: u64, va: u64, size: PageSize) -> Result<(), Refusal> {
-        match self.walk(root, va, size.level()) {
-            Ok(entry) if Half::User.contains(va) && self.machine.read(entry) != 0 => {
-                Err(Error::DeleteFirst.into())
-            }
-            _ => Ok(()),
         }
     }
 }
