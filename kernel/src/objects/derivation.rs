@@ -285,3 +285,6 @@ impl<M: Machine> Kernel<M> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,5 +17,8 @@ impl<M: Machine> Kernel<M> {
     }
     pub fn unbind_notification(&mut self, _tcb: Tcb) {}
     pub fn unbind_maybe(&mut self, _notification: u64) {}
-    pub fn signal(&mut self, _notification: u64, _badge: u64) {}
+    pub fn signal(&mut self, notification: u64, badge: u64) {
+        let word = self.machine.read(notification) | badge;
+        self.machine.write(notification, word);
+    }
 }

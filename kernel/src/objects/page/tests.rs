@@ -156,6 +156,20 @@ fn a_capability_maps_its_page_at_one_place() {
 }
 
 #[test]
+fn unmapping_leaves_what_others_mapped_there_since() {
+    let mut world = world();
+    world.must(PAGE, MAP, &[BASE, RW, 0], &[VSPACE]);
+    world.must(23, Invocation::PageTableUnmap, &[], &[]);
+    world.must(23, Invocation::PageTableMap, &[BASE, 0], &[VSPACE]);
+    world.retype(ObjectType::Page, 0, 30);
+    world.must(30, MAP, &[BASE, RW, 0], &[VSPACE]);
+    assert_eq!(world.refused(PAGE, MAP, &[BASE, RW, 0], &[VSPACE]), Error::DeleteFirst.into());
+    world.must(PAGE, Invocation::PageUnmap, &[], &[]);
+    world.kernel.delete(world.slot(PAGE)).unwrap();
+    assert!(walk(&world.kernel.machine, root(&world), BASE).is_some());
+}
+
+#[test]
 fn a_page_tells_its_address_and_has_its_instructions_seen() {
     let mut world = world();
     let Capability::Page { address, .. } = world.get(LARGE) else { panic!() };

@@ -208,9 +208,9 @@ fn clearing_goes_on_where_an_interrupt_stopped_it() {
 
 #[test]
 fn what_an_interrupted_retype_cleared_is_not_taken_for_more_than_it_is() {
-    let mut world = World::new();
     let mut chance = Chance::new(5);
     for round in 0..40 {
+        let mut world = World::new();
         for at in (MEMORY..MEMORY + (12 << 20)).step_by(0x2000) {
             world.kernel.machine.write(at + chance.below(0x400) * 8, 1);
         }
@@ -219,7 +219,7 @@ fn what_an_interrupted_retype_cleared_is_not_taken_for_more_than_it_is() {
             let kind = chance.pick(&[ObjectType::LargePage, ObjectType::CNode, ObjectType::Page]);
             let bits = 12 + chance.below(6);
             let count = 1 + chance.below(2);
-            world.kernel.machine.interrupt_after.set(Some(chance.below(20)));
+            world.kernel.machine.interrupt_after.set(Some(chance.pick(&[0, 5, 10, 100])));
             let answer = world.try_retype(UNTYPED, kind, bits, 10 * to - 190, count);
             if answer.is_err() {
                 continue;
@@ -235,7 +235,5 @@ fn what_an_interrupted_retype_cleared_is_not_taken_for_more_than_it_is() {
                 }
             }
         }
-        world.kernel.machine.interrupt_after.set(None);
-        world.kernel.revoke(world.slot(UNTYPED)).unwrap();
     }
 }
