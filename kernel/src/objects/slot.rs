@@ -78,7 +78,7 @@ impl Slot {
     /// Sets its place in the list; the neighbours are the caller's.
     #[inline]
     pub fn set_links(self, memory: &mut impl Memory, links: Links) {
-        let marks = u64::from(links.revocable) * REVOCABLE | u64::from(links.first_badged) * FIRST_BADGED;
+        let marks = (u64::from(links.revocable) * REVOCABLE) | (u64::from(links.first_badged) * FIRST_BADGED);
         memory.write(self.0 + PREVIOUS, links.previous.map_or(0, |s| s.0));
         memory.write(self.0 + NEXT, links.next.map_or(0, |s| s.0) | marks);
     }
