@@ -28,8 +28,8 @@ extern "C" fn note(argument: u64) -> ! {
 fn priorities(env: &mut Env) {
     let lower = env.spawn(LOWER, note, 1);
     env.spawn(HIGHER, note, 2);
-    env.spawn(SAME, note, 3);
     logged(&[2]);
+    env.spawn(SAME, note, 3);
     thread::yield_now();
     logged(&[3]);
     thread::yield_now();
@@ -42,11 +42,11 @@ fn priorities(env: &mut Env) {
 
 fn changes(env: &mut Env) {
     env.spawn(LOWER, note, 1);
-    env.spawn(LOWER - 1, note, 2);
-    let waiting = env.spawn(LOWER - 2, note, 3);
+    env.spawn(LOWER - 2, note, 2);
+    let waiting = env.spawn(LOWER - 4, note, 3);
     TCB.set_priority(TCB, LOWER - 1).unwrap();
     logged(&[1]);
-    thread::yield_now();
+    TCB.set_priority(TCB, LOWER - 3).unwrap();
     logged(&[2]);
     TCB.set_priority(TCB, SAME).unwrap();
     waiting.tcb.set_sched_params(TCB, 0, HIGHER).unwrap();
@@ -66,13 +66,19 @@ extern "C" fn take_turns(name: u64) -> ! {
 }
 
 fn round_robin(env: &mut Env) {
-    for name in 1..=3 {
-        env.spawn(SAME, take_turns, name);
+    let helpers = [1, 2, 3].map(|name| (name, env.helper(SAME)));
+    // A tick in between disturbs the order; some attempt will be without one.
+    for _ in 0..50 {
+        for (name, helper) in &helpers {
+            helper.start(take_turns, *name);
+        }
+        eventually(|| log_length() == 12);
+        let turns: [u64; 12] = core::array::from_fn(|n| (n as u64 % 3 + 1) << 8 | n as u64 / 3);
+        if take_log()[..12] == turns {
+            return;
+        }
     }
-    for round in 0..4 {
-        thread::yield_now();
-        logged(&[1 << 8 | round, 2 << 8 | round, 3 << 8 | round]);
-    }
+    panic!("they never took turns");
 }
 
 core::arch::global_asm!(
@@ -167,17 +173,12 @@ extern "C" fn count(n: u64) -> ! {
     }
 }
 
-fn spin_for(ticks: u64) {
-    let start = time::now();
-    while time::now() - start < ticks * time::frequency() / 10_000 {}
-}
-
 fn starvation(env: &mut Env) {
     let lower = env.spawn(LOWER, count, 0);
-    spin_for(12);
+    pass_time();
     assert_eq!(shared(0), 0);
     lower.tcb.set_priority(TCB, SAME).unwrap();
-    spin_for(12);
+    pass_time();
     assert!(shared(0) > 0, "a thread of the same priority had no turn");
 }
 
@@ -276,6 +277,6 @@ fn counter(_: &mut Env) {
         assert!(now >= last);
         last = now;
     }
-    spin_for(1);
+    pass_time();
     assert!(time::now() > last);
 }

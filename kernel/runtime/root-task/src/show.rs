@@ -106,10 +106,10 @@ pub fn check(info: &BootInfo, outcome: &mut Outcome) {
     let all =
         |range: Range, name: &str| range.len() > 0 && (range.start..range.end).all(|slot| kind(slot) == name);
     let ranges = [
+        header::PAGE_TABLES,
         header::BOOTINFO_PAGES,
         header::FDT_PAGES,
         header::IMAGE_PAGES,
-        header::PAGE_TABLES,
         header::UNTYPED,
     ];
     let ranges = ranges.map(|index| info.range(index));
