@@ -7,9 +7,9 @@ pub mod delete;
 pub mod derivation;
 pub mod irq;
 pub mod page;
-mod pending;
 pub mod slot;
 pub mod tcb;
+pub mod thread;
 pub mod untyped;
 pub mod vspace;
 
