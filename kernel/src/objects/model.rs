@@ -106,10 +106,10 @@ impl Duel {
                     assert!(start + size <= address + used, "{capability:x?} is behind the watermark");
                 }
             }
-            if !matches!(capability, Capability::Untyped { .. }) {
-                if let Some((old, _)) = extents.insert(start, (capability, size)) {
-                    assert!(same_object(old, capability), "{old:x?} and {capability:x?}");
-                }
+            if !matches!(capability, Capability::Untyped { .. })
+                && let Some((old, _)) = extents.insert(start, (capability, size))
+            {
+                assert!(same_object(old, capability), "{old:x?} and {capability:x?}");
             }
             homes.extend(slots_of(capability));
             if let Capability::Zombie { address, left, .. } = capability {

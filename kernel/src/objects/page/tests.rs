@@ -106,7 +106,7 @@ fn bad_mappings_are_refused() {
     };
     let missing = |bits| refusal(Error::FailedLookup, [0, lookup::MISSING_CAPABILITY, bits]);
     assert_eq!(refused(PAGE, BASE, RW, 0, PAGE), Refusal::capability(1));
-    for va in [1 << 48, 0xffff_0000_0000_0000, u64::MAX & !0xfff, 0xffff_ffff_f000 + 0x1000] {
+    for va in [1 << 48, 0xffff_0000_0000_0000, !0xfff] {
         assert_eq!(refused(PAGE, va, RW, 0, VSPACE), Refusal::argument(0));
     }
     assert_eq!(refused(PAGE, BASE + 0x800, RW, 0, VSPACE), Error::AlignmentError.into());
@@ -247,7 +247,7 @@ impl Buffer {
 #[test]
 fn no_translation_outlives_its_mapping() {
     let (mut longest, mut done) = (0, 0);
-    for seed in 0..60 {
+    for seed in 0..25 {
         let (mut world, mut chance, mut buffer) = (World::new(), Chance::new(seed), Buffer::default());
         let addresses = addresses();
         let slots = FREE..FREE + 40;
@@ -291,5 +291,5 @@ fn no_translation_outlives_its_mapping() {
             longest = longest.max(buffer.0.len());
         }
     }
-    assert!(longest > 6 && done > 5000, "{longest} {done}");
+    assert!(longest > 6 && done > 2000, "{longest} {done}");
 }
