@@ -170,6 +170,29 @@ fn unmapping_leaves_what_others_mapped_there_since() {
 }
 
 #[test]
+fn an_address_space_can_be_made_without_invocations() {
+    let mut world = World::new();
+    let (root, page) = (0x5000_0000, 0x5100_0000);
+    let vspace = (root, world.kernel.take_asid(root).unwrap());
+    let capability =
+        |size| Capability::Page { address: page, size, device: false, rights: Rights::ALL, mapped: None };
+    for (size, va) in [(PageSize::Large, 0x4020_0000), (PageSize::Small, 0x4000_3000)] {
+        let mut tables = Vec::new();
+        while world.kernel.lacks_table(root, va, size) {
+            let address = root + 0x1000 + ((va >> 12) & 0xf) * 0x1000 + 0x10_0000 * tables.len() as u64;
+            tables.push(world.kernel.map_table(vspace, va, address).unwrap());
+        }
+        assert_eq!(tables.len(), if size == PageSize::Large { 2 } else { 1 });
+        let mapped = world.kernel.map_new_page(vspace, va, capability(size), Rights::ALL, 0).unwrap();
+        world.put(if size == PageSize::Large { 20 } else { 21 }, mapped);
+        assert!(walk(&world.kernel.machine, root, va).is_some());
+    }
+    world.must(20, Invocation::PageUnmap, &[], &[]);
+    assert_eq!(walk(&world.kernel.machine, root, 0x4020_0000), None);
+    assert!(walk(&world.kernel.machine, root, 0x4000_3000).is_some());
+}
+
+#[test]
 fn a_page_tells_its_address_and_has_its_instructions_seen() {
     let mut world = world();
     let Capability::Page { address, .. } = world.get(LARGE) else { panic!() };
