@@ -1,4 +1,4 @@
-//! The KaaL microkernel: chapters 0 to 3 (boot, memory, exceptions and system calls).
+//! The image of the KaaL microkernel: boot, hardware, and the logic of `kaal_core` between them.
 #![no_std]
 #![no_main]
 
@@ -7,6 +7,3 @@ mod boot;
 mod debug;
 mod drivers;
 mod memory;
-mod objects;
-mod scheduler;
-mod syscall;

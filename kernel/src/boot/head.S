@@ -17,6 +17,10 @@ _head:                                          // an arm64 Image header, for lo
 .type   primary_entry, %function
 primary_entry:
         mov     x19, x0                         // device tree, or 0
+        mov     x22, x1                         // the root task's image, first and one past the last physical address,
+        mov     x23, x2                         // its entry point, and physical minus virtual addresses: all 0 if there
+        mov     x24, x3                         // is none
+        mov     x25, x4
         mrs     x20, CurrentEL
         lsr     x20, x20, #2                    // the exception level we came in at
         mrs     x1, mpidr_el1
@@ -130,6 +134,10 @@ upper_half:
         isb
         mov     x0, x19
         mov     x1, x20
+        mov     x2, x22
+        mov     x3, x23
+        mov     x4, x24
+        mov     x5, x25
         mov     x29, #0
         mov     x30, #0
         bl      kernel_main

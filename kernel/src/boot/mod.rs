@@ -1,6 +1,7 @@
 //! From the first Rust instruction to power off.
 
 pub mod params;
+mod root_task;
 
 use crate::arch::aarch64::mmio::Mmio;
 use crate::arch::aarch64::{cpu, interrupt, mmu, phys, psci, timer, trap};
@@ -13,6 +14,7 @@ use kaal_fdt::Fdt;
 use kaal_frames::{FRAME_SIZE, FrameAllocator, words_for};
 use kaal_paging::{Attributes, Rights, leaf};
 use params::{Params, Span};
+use root_task::Handover;
 
 /// SCTLR_EL1's bits that are always one, which leave MMU and caches off.
 const SCTLR_RES1: u32 = 0x30d0_0800;
@@ -87,9 +89,11 @@ pub fn sections() -> [Section; 8] {
 /// Where the image is loaded; kernel.ld says the same.
 pub const IMAGE_BASE: u64 = 0x4020_0000;
 
-/// Called by head.S on the kernel stack, MMU on, in the upper half. `tree` is what x0 held, `level` where we came from.
+/// Called by head.S on the kernel stack, MMU on, in the upper half. `tree` is what x0 held, `level` where we came from;
+/// the rest is what the loader says of the root task, all 0 if the kernel was started without one.
 #[unsafe(no_mangle)]
-extern "C" fn kernel_main(tree: u64, level: u64) -> ! {
+extern "C" fn kernel_main(tree: u64, level: u64, start: u64, end: u64, entry: u64, offset: u64) -> ! {
+    let handover = (start < end).then_some(Handover { start, end, entry, offset });
     // Until the device tree tells: with EL2 to ourselves, the firmware is called by SMC.
     psci::use_smc(level == 2);
     console().start();
@@ -102,7 +106,13 @@ extern "C" fn kernel_main(tree: u64, level: u64) -> ! {
     assert!(params.uart.start == UART, "the UART is at {:#x}, not {UART:#x}", params.uart.start);
     describe(&params, level);
 
-    set_up_memory(&params);
+    let image = set_up_memory(&params, handover.as_ref());
+    if let Some(hz) = params.argument("tick") {
+        match hz.parse() {
+            Ok(hz @ 1..=1_000_000) => timer::set_rate(hz),
+            _ => kprintln!("tick={hz}: not a number of ticks a second, 1 to 1000000"),
+        }
+    }
     // SAFETY: the addresses are the device tree's, and `kernel_map::build` mapped them.
     unsafe { interrupt::start(params.distributor.start, params.interface.start, params.timer_interrupt) };
     kprintln!("Interrupts: GICv2, {} lines, virtual timer {}", interrupt::lines(), params.timer_interrupt);
@@ -112,9 +122,19 @@ extern "C" fn kernel_main(tree: u64, level: u64) -> ! {
     kprintln!();
     kprintln!("Self tests: {} passed, {} failed", outcome.passed, outcome.failed);
     faults::run(&params);
-    timer::stop();
-    kprintln!("System powering off.");
-    psci::system_off()
+    let Some(handover) = handover else {
+        timer::stop();
+        kprintln!("No root task to run.");
+        kprintln!("System powering off.");
+        psci::system_off()
+    };
+    assert!(outcome.failed == 0, "the kernel's own tests failed");
+    trap::with_kernel(|kernel| {
+        kernel.irq_slots = root_task::interrupt_slots(interrupt::lines());
+        root_task::start(kernel, &params, &handover, image);
+    });
+    kprintln!();
+    trap::run_threads()
 }
 
 fn device_tree(pa: u64) -> Fdt<'static> {
@@ -155,15 +175,17 @@ fn describe(params: &Params, level: u64) {
 }
 
 /// The bitmap's place: behind the image, past whatever is reserved.
-fn place_bitmap(params: &Params, image_end: u64, size: u64) -> u64 {
+fn place_bitmap(params: &Params, root_task: Option<&Handover>, image_end: u64, size: u64) -> u64 {
     let mut start = image_end;
-    while let Some(obstacle) = params.reserved().find(|r| start < r.end && r.start < start + size) {
+    let obstacles = || params.reserved().chain(root_task.map(Handover::span));
+    while let Some(obstacle) = obstacles().find(|r| start < r.end && r.start < start + size) {
         start = obstacle.end;
     }
     start
 }
 
-fn set_up_memory(params: &Params) {
+/// Sets up the frame allocator and the kernel's map. Returns where the kernel's image and data are.
+fn set_up_memory(params: &Params, root_task: Option<&Handover>) -> Span {
     let sections = sections();
     let image_end = phys::to_physical(sections[sections.len() - 1].end);
     let first = params.memory().map(|m| m.start).min().expect("device tree: no memory");
@@ -173,14 +195,17 @@ fn set_up_memory(params: &Params) {
 
     let count = ((end - first) / FRAME_SIZE) as usize;
     let size = (words_for(count) as u64 * 8).next_multiple_of(FRAME_SIZE);
-    let bitmap = place_bitmap(params, image_end, size);
+    let bitmap = place_bitmap(params, root_task, image_end, size);
     // SAFETY: RAM behind the image that nothing is in, reserved below, in the boot map and the final one.
     let words = unsafe { phys::words(bitmap, words_for(count)) };
     let mut allocator = FrameAllocator::new(first, count, words);
     params.memory().for_each(|m| allocator.release_range(m.start, m.end));
     allocator.reserve_range(IMAGE_BASE, image_end);
     allocator.reserve_range(bitmap, bitmap + size);
-    params.reserved().for_each(|r| allocator.reserve_range(r.start, r.end));
+    params
+        .reserved()
+        .chain(root_task.map(Handover::span))
+        .for_each(|r| allocator.reserve_range(r.start, r.end));
     // SAFETY: all RAM; what Rust objects there are outside the image have just been reserved.
     unsafe { phys::declare((first, end), (IMAGE_BASE, image_end)) };
     frames::install(allocator);
@@ -195,7 +220,8 @@ fn set_up_memory(params: &Params) {
     kernel_map::keep(map);
     // From here on nothing is mapped in the lower half but what programs bring along.
     let empty = memory::frames::allocate_zeroed().expect("no memory");
-    crate::scheduler::set_idle_map(empty);
+    memory::set_empty_map(empty);
+    mmu::switch_user_map(empty, 0);
     mmu::invalidate_all();
     kprint!("Kernel map:");
     for section in &sections {
@@ -210,4 +236,5 @@ fn set_up_memory(params: &Params) {
     kprintln!();
     let [(bottom, top), _] = trap::stacks();
     kprintln!("Kernel stack: {} KiB below {top:#x}", (top - bottom) >> 10);
+    Span { start: IMAGE_BASE, end: bitmap + size }
 }

@@ -1,12 +1,18 @@
 //! What the machine is: read from the device tree.
 
-use kaal_fdt::{Fdt, Region};
+use crate::arch::aarch64::phys;
+use kaal_fdt::{Fdt, Node, Region};
 use kaal_paging::PAGE_SIZE;
 
 /// Most banks of RAM.
 const MAX_MEMORY: usize = 4;
 /// Most spans of RAM that must be left alone.
 const MAX_RESERVED: usize = 8;
+
+/// Most separate spans of device registers.
+const MAX_DEVICES: usize = 16;
+/// Devices that are the root task's, by what their `compatible` lists.
+const DEVICES: [&str; 5] = ["arm,pl011", "arm,pl031", "arm,pl061", "qemu,fw-cfg-mmio", "virtio,mmio"];
 
 /// Physical addresses `start..end`, whole pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +28,11 @@ impl Span {
     fn covering(region: Region) -> Self {
         let start = region.start & !(PAGE_SIZE - 1);
         Self { start, end: region.start.saturating_add(region.size).next_multiple_of(PAGE_SIZE) }
+    }
+
+    /// The physical pages that these bytes of the linear map are in.
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        Self::covering(Region { start: phys::to_physical(bytes.as_ptr() as u64), size: bytes.len() as u64 })
     }
 }
 
@@ -39,6 +50,8 @@ pub struct Params {
     pub distributor: Span,
     /// The interrupt controller's processor interface.
     pub interface: Span,
+    /// The first UART's interrupt.
+    pub uart_interrupt: u32,
     /// The virtual timer's interrupt.
     pub timer_interrupt: u32,
     /// Is the firmware called by SMC rather than HVC?
@@ -78,14 +91,17 @@ impl Params {
             (Some(start), Some(end)) if start < end => Some(Region { start, size: end - start }),
             _ => None,
         };
-        let tree = fdt.bytes();
-        let tree = Region { start: tree.as_ptr() as u64 & 0xffff_ffff_ffff, size: tree.len() as u64 };
-        let reserved = fdt.reserved().chain(Some(tree)).chain(initrd).map(Span::covering);
+        let tree = Span::of_bytes(fdt.bytes());
+        let reserved = fdt.reserved().chain(initrd).map(Span::covering).chain(Some(tree));
         Self {
             fdt,
             model: fdt.model().unwrap_or("unnamed"),
             arguments: fdt.bootargs().unwrap_or(""),
             uart: device("arm,pl011", 0),
+            uart_interrupt: fdt
+                .compatible("arm,pl011")
+                .and_then(|node| node.property("interrupts")?.cell(1))
+                .map_or(0, |number| 32 + number),
             distributor: device("arm,cortex-a15-gic", 0),
             interface: device("arm,cortex-a15-gic", 1),
             timer_interrupt: 16 + timer,
@@ -106,6 +122,27 @@ impl Params {
     /// RAM that is not free: device tree, initial RAM disk, what the tree reserves.
     pub fn reserved(&self) -> impl Iterator<Item = Span> + '_ {
         self.reserved.iter().copied().filter(|s| *s != NONE)
+    }
+
+    /// The registers of the devices that the root task gets, in order of address, neighbours joined.
+    pub fn devices(&self) -> impl Iterator<Item = Span> + use<> {
+        let mut spans = [NONE; MAX_DEVICES];
+        let mut count = 0;
+        let given = |node: &Node| {
+            node.property("compatible").is_some_and(|p| p.strings().any(|s| DEVICES.contains(&s)))
+        };
+        for region in self.fdt.nodes().filter(given).flat_map(|node| node.regions()) {
+            let span = Span::covering(region);
+            if let Some(old) = spans[..count].iter_mut().find(|s| span.start <= s.end && s.start <= span.end)
+            {
+                *old = Span { start: old.start.min(span.start), end: old.end.max(span.end) };
+            } else {
+                *spans.get_mut(count).expect("device tree: too many devices") = span;
+                count += 1;
+            }
+        }
+        spans[..count].sort_unstable_by_key(|span| span.start);
+        spans.into_iter().take(count)
     }
 
     /// The value of `name=value` among the arguments.

@@ -1,15 +1,11 @@
 //! What the command line can ask for after a boot: faults of every kind, endless waiting, endless work.
 //!
-//! `fault=null|wx|exec|undef|stack|panic|user-loop`, `hang`, `spin=N`.
+//! `fault=null|wx|exec|undef|stack|panic`, `hang`, `spin=N`.
 
 use crate::arch::aarch64::{cpu, timer, uaccess};
 use crate::boot::params::Params;
-use crate::objects::program::{self, images};
-use crate::{kprintln, scheduler};
+use crate::kprintln;
 use core::hint::black_box;
-
-/// Ticks that the looping program may run for.
-const LOOP_LIMIT: u64 = 20;
 
 /// Does what the command line asks for. Returns if the machine is to go on to power off.
 pub fn run(params: &Params) {
@@ -28,8 +24,7 @@ pub fn run(params: &Params) {
             "undef" => cpu::undefined_instruction(),
             "stack" => kprintln!("{}", deeper(1)),
             "panic" => panic!("asked for on the command line"),
-            "user-loop" => user_loop(),
-            _ => kprintln!("fault={kind}: not one of null, wx, exec, undef, stack, panic, user-loop"),
+            _ => kprintln!("fault={kind}: not one of null, wx, exec, undef, stack, panic"),
         }
     }
     if params.has_argument("hang") {
@@ -55,19 +50,6 @@ fn spin(millions: u64) {
 fn deeper(depth: u64) -> u64 {
     let local = black_box([depth; 16]);
     deeper(black_box(depth + 1)).wrapping_add(local[black_box(3)])
-}
-
-/// A program that never ends: it is ended when its time is used up, and that is reported as a failure.
-fn user_loop() {
-    match program::load("loop", images::FAULTY, kaal_abi::faulty::LOOP) {
-        Ok(thread) => {
-            let number = scheduler::add(thread).expect("no room for a thread");
-            scheduler::run(LOOP_LIMIT);
-            let end = scheduler::remove(number).and_then(|t| t.end);
-            panic!("a program looped for {LOOP_LIMIT} ticks: {end:?}");
-        }
-        Err(error) => panic!("loading the looping program: {error:?}"),
-    }
 }
 
 /// Kernel text, for those who want to see it protected.

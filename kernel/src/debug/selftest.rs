@@ -3,16 +3,9 @@
 use crate::arch::aarch64::mmu::Probe;
 use crate::arch::aarch64::{cpu, interrupt, mmu, phys, probe, psci, timer, trap, uaccess};
 use crate::boot::{self, params::Params};
-use crate::memory::{frames, kernel_map, vspace::VSpace};
-use crate::objects::program::{self, images};
-use crate::objects::thread::{End, Thread};
-use crate::{kprintln, scheduler};
-use kaal_abi::faulty;
-use kaal_paging::{Entry, MapError, PAGE_SIZE, Rights, decode, is_writable_and_executable};
-use kaal_syndrome::{Fault, Syndrome, class};
-
-/// Ticks that a program may run for.
-const LIMIT: u64 = 2000;
+use crate::kprintln;
+use crate::memory::{frames, kernel_map};
+use kaal_paging::{Entry, PAGE_SIZE, Rights, decode, is_writable_and_executable};
 
 /// How many tests passed and failed.
 #[derive(Debug, Default, Clone, Copy)]
@@ -41,13 +34,9 @@ pub fn run(params: &Params) -> Outcome {
     device_tree(&mut outcome, params);
     frame_allocator(&mut outcome);
     kernel_map_tests(&mut outcome, params);
-    address_spaces(&mut outcome);
     exceptions(&mut outcome);
     interrupts(&mut outcome);
     firmware(&mut outcome);
-    kprintln!();
-    programs(&mut outcome);
-    bad_programs(&mut outcome);
     outcome
 }
 
@@ -130,61 +119,6 @@ fn kernel_map_tests(o: &mut Outcome, params: &Params) {
     o.check("mmu: a jump into data faults", !uaccess::try_execute_data());
 }
 
-fn address_spaces(o: &mut Outcome) {
-    let before = frames::available();
-    let result = address_space_tests(o);
-    o.check("vspace: nothing unexpected", result.is_ok());
-    mmu::invalidate_all();
-    o.check("vspace: every frame is back", frames::available() == before);
-}
-
-fn address_space_tests(o: &mut Outcome) -> Result<(), MapError> {
-    const VA: u64 = 0x0000_1234_5678_9000;
-    let get = || frames::allocate_zeroed().ok_or(MapError::OutOfMemory);
-    let idle = mmu::user_map();
-    let (mut a, mut b) = (VSpace::new()?, VSpace::new()?);
-    let (frame_a, frame_b) = (get()?, get()?);
-    phys::Frame::at(frame_a).write(1, 0xaaaa);
-    phys::Frame::at(frame_b).write(1, 0xbbbb);
-    a.map(VA, frame_a, Rights::ReadWrite)?;
-    b.map(VA, frame_b, Rights::Read)?;
-    o.check(
-        "vspace: walk finds what was mapped",
-        a.walk(VA + 8).is_some_and(|m| m.pa == frame_a + 8 && m.level == 3),
-    );
-    o.check(
-        "vspace: mapping twice is refused",
-        a.map(VA, frame_b, Rights::Read) == Err(MapError::AlreadyMapped),
-    );
-    o.check("vspace: address spaces have their own numbers", a.asid() != b.asid() && a.asid() != 0);
-    a.activate();
-    let in_a = uaccess::try_read(VA + 8);
-    b.activate();
-    let in_b = uaccess::try_read(VA + 8);
-    a.activate();
-    let again = uaccess::try_read(VA + 8);
-    let right = (in_a, in_b, again) == (Some(0xaaaa), Some(0xbbbb), Some(0xaaaa));
-    o.check("vspace: one address, two spaces, two contents", right);
-    let at = mmu::translate;
-    // The TLB holds the page as it was before each change: what is stale in it would show.
-    let writable = uaccess::try_write_user(VA + 8, 0xcccc) && at(VA, Probe::UserWrite) == Ok(frame_a);
-    a.protect(VA, Rights::Read)?;
-    let read_only = !uaccess::try_write_user(VA + 8, 0xdddd) && at(VA, Probe::UserWrite) == Err(PERMISSION_3);
-    o.check("vspace: protect takes effect", writable && read_only);
-    let there = uaccess::try_read(VA + 8) == Some(0xcccc);
-    let back = a.unmap(VA)?;
-    let gone = uaccess::try_read(VA + 8).is_none() && a.walk(VA).is_none();
-    o.check("vspace: unmap takes effect", there && back == frame_a && gone);
-    o.check("vspace: unmapping nothing is refused", a.unmap(VA) == Err(MapError::NotMapped));
-    let kernel = a.map(boot::sections()[1].start, frame_a, Rights::Read);
-    o.check("vspace: the kernel's half is out of reach", kernel == Err(MapError::OutOfRange));
-    mmu::switch_user_map(idle.0, idle.1);
-    frames::free(frame_a);
-    a.destroy();
-    b.destroy();
-    Ok(())
-}
-
 fn exceptions(o: &mut Outcome) {
     let before = (trap::breakpoints(), trap::fixups());
     cpu::breakpoint();
@@ -206,7 +140,7 @@ fn interrupts(o: &mut Outcome) {
     o.check("irq: a software interrupt waits for the mask, then comes", held && taken);
     o.check("irq: exceptions inside a handler nest and return", trap::deepest_nesting() == 2);
     let (ticks, start) = (timer::ticks(), timer::counter());
-    let tick = timer::frequency() / timer::TICK_HZ;
+    let tick = timer::frequency() / timer::rate();
     cpu::with_interrupts(|| {
         while timer::counter() - start < 3 * tick {
             cpu::spin(1000);
@@ -238,88 +172,4 @@ fn firmware(o: &mut Outcome) {
         "psci: processor 0 is on, and number 200 is none",
         psci::is_on(0) == Some(true) && psci::is_on(200).is_none(),
     );
-}
-
-fn start(name: &'static str, image: &[u8], argument: u64) -> Option<usize> {
-    match program::load(name, image, argument) {
-        Ok(thread) => scheduler::add(thread),
-        Err(error) => {
-            kprintln!("[kernel] loading {name}: {error:?}");
-            None
-        }
-    }
-}
-
-fn finish(number: Option<usize>) -> Option<Thread> {
-    scheduler::remove(number?)
-}
-
-fn programs(o: &mut Outcome) {
-    let before = frames::available();
-    kprintln!("Programs:");
-    let hello = start("hello", images::HELLO, 0);
-    let one = start("worker", images::WORKER, 1);
-    let two = start("worker", images::WORKER, 2);
-    let ticks = timer::ticks();
-    scheduler::run(LIMIT);
-    let ticks = timer::ticks() - ticks;
-    let (hello, one, two) = (finish(hello), finish(one), finish(two));
-    let end = |t: &Option<Thread>| t.as_ref().and_then(|t| t.end);
-    let usage = |t: &Option<Thread>| t.as_ref().map(|t| t.usage).unwrap_or_default();
-    kprintln!();
-    kprintln!("Self tests of programs:");
-    let fault = matches!(end(&hello), Some(End::Fault(s, 0xdead_0000, _))
-        if s.class() == class::DATA_ABORT_LOWER && s.is_write() && matches!(s.fault(), Some(Fault::Translation(_))));
-    o.check("hello: ended by the fault it meant to commit", fault);
-    o.check("hello: lazy pages were supplied, the kernel's own reading included", usage(&hello).pages >= 10);
-    o.check("hello: system calls were counted", usage(&hello).calls > 30);
-    o.check("worker 1: right to the end", end(&one) == Some(End::Exit(0)));
-    o.check("worker 2: right to the end", end(&two) == Some(End::Exit(0)));
-    o.check(
-        "workers: preempted by the tick",
-        usage(&one).preemptions >= 2 && usage(&two).preemptions >= 2 && ticks >= 4,
-    );
-    let asids = |a: &Option<Thread>, b: &Option<Thread>| match (a, b) {
-        (Some(a), Some(b)) => a.vspace.asid() != b.vspace.asid(),
-        _ => false,
-    };
-    o.check(
-        "programs: each in its own address space",
-        asids(&hello, &one) && asids(&one, &two) && asids(&hello, &two),
-    );
-    o.check("programs: the lower half is empty again", mmu::user_map().1 == 0);
-    [hello, one, two].into_iter().flatten().for_each(|t| t.vspace.destroy());
-    o.check("programs: every frame is back", frames::available() == before);
-    kprintln!();
-}
-
-/// A fault to commit, the class it must be reported with, and the fault status where there is one.
-const FAULTS: &[(&str, u64, u8, Option<Fault>)] = &[
-    ("null", faulty::NULL, class::DATA_ABORT_LOWER, Some(Fault::Translation(2))),
-    ("write-code", faulty::WRITE_CODE, class::DATA_ABORT_LOWER, Some(Fault::Permission(3))),
-    ("execute-data", faulty::EXECUTE_DATA, class::INSTRUCTION_ABORT_LOWER, Some(Fault::Permission(3))),
-    ("read-kernel", faulty::READ_KERNEL, class::DATA_ABORT_LOWER, Some(Fault::Permission(3))),
-    ("undefined", faulty::UNDEFINED, class::UNKNOWN, None),
-    ("floating-point", faulty::FLOATING_POINT, class::FP_SIMD, None),
-    ("privileged", faulty::PRIVILEGED, class::UNKNOWN, None),
-    ("counter", faulty::COUNTER, class::SYSTEM, None),
-    ("breakpoint", faulty::BREAKPOINT, class::BRK64, None),
-    ("misaligned-pc", faulty::MISALIGNED_PC, class::PC_ALIGNMENT, None),
-    ("non-canonical", faulty::NON_CANONICAL, class::DATA_ABORT_LOWER, Some(Fault::Translation(0))),
-    ("stack", faulty::STACK, class::DATA_ABORT_LOWER, Some(Fault::Translation(3))),
-];
-
-fn bad_programs(o: &mut Outcome) {
-    let before = frames::available();
-    kprintln!("Faults of programs:");
-    for &(name, argument, expected, fault) in FAULTS {
-        let number = start(name, images::FAULTY, argument);
-        scheduler::run(LIMIT);
-        let thread = finish(number);
-        let right = matches!(thread.as_ref().and_then(|t| t.end), Some(End::Fault(syndrome, ..))
-            if Syndrome::class(syndrome) == expected && syndrome.fault() == fault);
-        o.check(name, right);
-        thread.into_iter().for_each(|t| t.vspace.destroy());
-    }
-    o.check("faults: every frame is back", frames::available() == before);
 }

@@ -2,6 +2,10 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod loaded;
+
+pub use loaded::{Loaded, LoadedSegment};
+
 /// Why a file is no program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ElfError {
@@ -15,6 +19,22 @@ pub enum ElfError {
     WritableAndExecutable,
     /// The entry point lies in no executable segment.
     BadEntry,
+    /// Two segments share an address, virtual or physical.
+    Overlap,
+}
+
+impl ElfError {
+    /// What is wrong with the file, for people.
+    pub const fn text(self) -> &'static str {
+        match self {
+            ElfError::NotAarch64Executable => "it is no 64-bit little-endian ELF executable for AArch64",
+            ElfError::Truncated => "it ends before its headers or segments do",
+            ElfError::BadSegment => "a segment has more bytes than memory, or wraps around",
+            ElfError::WritableAndExecutable => "a segment is both writable and executable",
+            ElfError::BadEntry => "its entry point lies in no executable segment",
+            ElfError::Overlap => "two of its segments overlap",
+        }
+    }
 }
 
 /// What a segment's pages may be used for, beside reading.
@@ -33,6 +53,8 @@ pub enum Use {
 pub struct Segment<'a> {
     /// Virtual address of the first byte.
     pub address: u64,
+    /// Physical address to load it at, for programs that are linked to one (kernels).
+    pub physical: u64,
     /// Bytes in memory.
     pub size: u64,
     /// The bytes that stand in the file.
@@ -52,6 +74,11 @@ pub struct Elf<'a> {
 
 const PROGRAM_HEADER: usize = 56;
 
+/// Do `a` bytes from `first` and `b` bytes from `second` on share one?
+const fn overlap(first: u64, a: u64, second: u64, b: u64) -> bool {
+    first < second + b && second < first + a
+}
+
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_le_bytes(bytes.get(at..at.checked_add(2)?)?.try_into().ok()?))
 }
@@ -67,7 +94,7 @@ fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
 impl<'a> Elf<'a> {
     /// Checks the file header and every program header.
     pub fn parse(file: &'a [u8]) -> Result<Self, ElfError> {
-        let executable = file.get(..6) == Some(b"\x7fELF\x02\x01")
+        let executable = file.get(..7) == Some(b"\x7fELF\x02\x01\x01")
             && u16_at(file, 16) == Some(2)
             && u16_at(file, 18) == Some(183)
             && u16_at(file, 54) == Some(PROGRAM_HEADER as u16);
@@ -82,6 +109,14 @@ impl<'a> Elf<'a> {
         for index in 0..count {
             if let Some(s) = elf.segment(index)? {
                 entry_found |= s.usage == Use::Execute && entry.wrapping_sub(s.address) < s.size;
+                for earlier in 0..index {
+                    let Some(e) = elf.segment(earlier)? else { continue };
+                    if overlap(s.address, s.size, e.address, e.size)
+                        || overlap(s.physical, s.size, e.physical, e.size)
+                    {
+                        return Err(ElfError::Overlap);
+                    }
+                }
             }
         }
         if entry_found { Ok(elf) } else { Err(ElfError::BadEntry) }
@@ -103,8 +138,10 @@ impl<'a> Elf<'a> {
             return Ok(None);
         }
         let flags = u32_at(header, 4).ok_or(ElfError::Truncated)?;
-        let (offset, address, file_size, size) = (word(8)?, word(16)?, word(32)?, word(40)?);
-        if file_size > size || address.checked_add(size).is_none() {
+        let (offset, address, physical) = (word(8)?, word(16)?, word(24)?);
+        let (file_size, size) = (word(32)?, word(40)?);
+        let wraps = address.checked_add(size).is_none() || physical.checked_add(size).is_none();
+        if file_size > size || wraps {
             return Err(ElfError::BadSegment);
         }
         let end = offset.checked_add(file_size).ok_or(ElfError::Truncated)?;
@@ -115,76 +152,29 @@ impl<'a> Elf<'a> {
             1 => Use::Execute,
             _ => Use::Read,
         };
-        Ok((size > 0).then_some(Segment { address, size, data, usage }))
+        Ok((size > 0).then_some(Segment { address, physical, size, data, usage }))
     }
 
     /// The loadable segments, in the order of the file.
     pub fn segments(&self) -> impl Iterator<Item = Segment<'a>> + '_ {
         (0..self.count).filter_map(|index| self.segment(index).ok().flatten())
     }
+
+    /// The lowest virtual address of a segment, and one past the highest.
+    pub fn span(&self) -> (u64, u64) {
+        self.extent(|s| s.address)
+    }
+
+    /// The lowest physical address of a segment, and one past the highest.
+    pub fn physical_span(&self) -> (u64, u64) {
+        self.extent(|s| s.physical)
+    }
+
+    fn extent(&self, start: impl Fn(&Segment) -> u64) -> (u64, u64) {
+        self.segments()
+            .fold((u64::MAX, 0), |(low, high), s| (low.min(start(&s)), high.max(start(&s) + s.size)))
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    extern crate std;
-    use super::*;
-    use std::vec::Vec;
-
-    fn sample(flags: u32, file_size: u64, size: u64, entry: u64) -> Vec<u8> {
-        let mut f = Vec::new();
-        f.extend(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0");
-        f.extend(2u16.to_le_bytes());
-        f.extend(183u16.to_le_bytes());
-        f.extend(1u32.to_le_bytes());
-        for v in [entry, 64, 0] {
-            f.extend(v.to_le_bytes());
-        }
-        f.extend(0u32.to_le_bytes());
-        for v in [64u16, 56, 1, 0, 0, 0] {
-            f.extend(v.to_le_bytes());
-        }
-        f.extend(1u32.to_le_bytes());
-        f.extend(flags.to_le_bytes());
-        for v in [120u64, 0x40_0000, 0x40_0000, file_size, size, 0x1000] {
-            f.extend(v.to_le_bytes());
-        }
-        f.extend([0xaa; 16]);
-        f
-    }
-
-    #[test]
-    fn reads_a_program() {
-        let file = sample(5, 16, 32, 0x40_0008);
-        let elf = Elf::parse(&file).unwrap();
-        assert_eq!(elf.entry(), 0x40_0008);
-        let all: Vec<_> = elf.segments().collect();
-        assert_eq!(all.len(), 1);
-        assert_eq!((all[0].address, all[0].size, all[0].usage), (0x40_0000, 32, Use::Execute));
-        assert_eq!(all[0].data, [0xaa; 16]);
-    }
-
-    #[test]
-    fn refuses_what_is_no_program() {
-        assert_eq!(Elf::parse(b"").unwrap_err(), ElfError::NotAarch64Executable);
-        assert_eq!(Elf::parse(&sample(7, 16, 16, 0x40_0000)).unwrap_err(), ElfError::WritableAndExecutable);
-        assert_eq!(Elf::parse(&sample(5, 17, 17, 0x40_0000)).unwrap_err(), ElfError::Truncated);
-        assert_eq!(Elf::parse(&sample(5, 16, 15, 0x40_0000)).unwrap_err(), ElfError::BadSegment);
-        assert_eq!(Elf::parse(&sample(5, 16, 16, 0x40_0010)).unwrap_err(), ElfError::BadEntry);
-        assert_eq!(Elf::parse(&sample(6, 16, 16, 0x40_0000)).unwrap_err(), ElfError::BadEntry);
-    }
-
-    #[test]
-    fn never_panics_on_damage() {
-        let good = sample(5, 16, 32, 0x40_0000);
-        for end in 0..good.len() {
-            let _ = Elf::parse(&good[..end]).map(|e| e.segments().count());
-        }
-        for at in 0..good.len() {
-            for value in [0, 0x7f, 0xff] {
-                let mut bad = good.clone();
-                bad[at] = value;
-                let _ = Elf::parse(&bad).map(|e| e.segments().count());
-            }
-        }
-    }
-}
+mod tests;

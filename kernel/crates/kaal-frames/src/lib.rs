@@ -137,6 +137,34 @@ impl<'a> FrameAllocator<'a> {
         None
     }
 
+    /// Takes every free frame, as blocks of powers of two of bytes at multiples of their size, in order of address:
+    /// `f(address, log2 of the bytes)` for each.
+    pub fn take_blocks(&mut self, mut f: impl FnMut(u64, u64)) {
+        let mut index = 0;
+        while index < self.frames {
+            if self.words[index / 64] == u64::MAX && index.is_multiple_of(64) {
+                index += 64;
+                continue;
+            }
+            let is_free = |i: usize| self.words[i / 64] >> (i % 64) & 1 == 0;
+            if !is_free(index) {
+                index += 1;
+                continue;
+            }
+            let end = (index..self.frames).find(|&i| !is_free(i)).unwrap_or(self.frames);
+            while index < end {
+                let address = self.address_of(index);
+                let room = u64::from(((end - index) as u64 * FRAME_SIZE).ilog2());
+                let bits = u64::from(address.trailing_zeros()).min(room);
+                f(address, bits);
+                index += 1 << (bits - u64::from(FRAME_SIZE.ilog2()));
+            }
+        }
+        self.words.fill(u64::MAX);
+        self.free = 0;
+        self.hint = words_for(self.frames);
+    }
+
     /// Gives a frame back.
     pub fn free(&mut self, address: u64) -> Result<(), FreeError> {
         if !address.is_multiple_of(FRAME_SIZE) {
@@ -219,6 +247,26 @@ mod tests {
         assert_eq!(a.is_used(BASE + 6 * FRAME_SIZE), Some(false));
         a.reserve_range(0, u64::MAX);
         assert_eq!(a.free_frames(), 0);
+    }
+
+    #[test]
+    fn blocks_are_aligned_and_cover_all_that_was_free() {
+        let mut words = [0; 16];
+        let mut a = FrameAllocator::new(BASE + FRAME_SIZE, 1000, &mut words);
+        a.release_range(BASE, BASE + 1001 * FRAME_SIZE);
+        let holes = [3, 64, 65, 200, 201, 202, 900];
+        holes.iter().for_each(|&i| a.reserve_range(BASE + i * FRAME_SIZE, BASE + (i + 1) * FRAME_SIZE));
+        let free = a.free_frames();
+        let mut covered = BTreeSet::new();
+        let mut last = 0;
+        a.take_blocks(|address, bits| {
+            assert!(address.is_multiple_of(1 << bits) && address >= last, "{address:#x} {bits}");
+            last = address + (1 << bits);
+            covered.extend((address..last).step_by(FRAME_SIZE as usize));
+        });
+        assert_eq!(covered.len(), free);
+        assert!(holes.iter().all(|&i| !covered.contains(&(BASE + i * FRAME_SIZE))));
+        assert_eq!((a.free_frames(), a.allocate()), (0, None));
     }
 
     #[test]

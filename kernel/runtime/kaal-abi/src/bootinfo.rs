@@ -1,4 +1,7 @@
 //! What the root task is told at its start: the initial capability space and the boot information pages.
+//!
+//! It begins at its entry point with the address of the boot information in x0; all other registers are 0, SP too: it
+//! brings its own stack. Its image is mapped as its program headers say, which must lie in its first segment.
 
 /// Slots of the root task's CNode that the kernel fills, by index. Indices below [`slot::FIRST_FREE`] that are not named
 /// here are empty.

@@ -58,6 +58,14 @@ pub fn interrupts_masked() -> bool {
     read_register!("daif") & 1 << 7 != 0
 }
 
+/// Is an interrupt pending, masked or not?
+pub fn interrupt_pending() -> bool {
+    let value: u64;
+    // SAFETY: reads a register. Not `nomem`: it changes by itself.
+    unsafe { asm!("mrs {}, isr_el1", out(reg) value, options(nostack, preserves_flags)) };
+    value & 1 << 7 != 0
+}
+
 /// Waits for an interrupt, pending ones included, masked or not.
 pub fn wait_for_interrupt() {
     // SAFETY: a hint.

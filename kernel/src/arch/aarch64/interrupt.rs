@@ -34,8 +34,16 @@ pub unsafe fn start(distributor: u64, interface: u64, timer_interrupt: u32) {
     timer::start();
 }
 
-/// Handles the pending interrupt; true if it was the tick.
-pub fn handle() -> bool {
+/// Takes the pending interrupt that has come while the kernel itself runs with interrupts let in, at boot.
+pub fn handle_at_boot() {
+    let _ = take(|id| {
+        crate::kprintln!("[kernel] interrupt {id} has no handler; masked");
+        mask(id);
+    });
+}
+
+/// Takes the pending interrupt: its own the kernel handles here, a device's goes to `device`. True if it was the tick.
+pub fn take(device: impl FnOnce(u32)) -> bool {
     let gic = controller();
     let Some(acknowledged) = gic.acknowledge() else {
         SPURIOUS.fetch_add(1, Relaxed);
@@ -52,11 +60,25 @@ pub fn handle() -> bool {
             SOFTWARE_TAKEN.fetch_add(1, Relaxed);
         }
     } else {
-        crate::kprintln!("[kernel] interrupt {id} has no handler; disabled");
-        gic.disable(id);
+        device(id);
     }
     gic.complete(acknowledged);
     is_tick
+}
+
+/// Lets a device's interrupt come.
+pub fn unmask(id: u32) {
+    controller().enable(id);
+}
+
+/// Keeps a device's interrupt from coming.
+pub fn mask(id: u32) {
+    controller().disable(id);
+}
+
+/// Is this interrupt the kernel's, private to the processor, or none at all?
+pub fn is_reserved(id: u64) -> bool {
+    id < 32 || id >= lines() as u64
 }
 
 /// A kernel address that is never mapped.

@@ -32,12 +32,6 @@ pub fn switch_user_map(root: u64, asid: u16) {
     }
 }
 
-/// The lower half's root and address space number.
-pub fn user_map() -> (u64, u16) {
-    let ttbr = read_register!("ttbr0_el1");
-    (ttbr & 0x0000_ffff_ffff_fffe, (ttbr >> 48) as u16)
-}
-
 /// Forgets every translation.
 pub fn invalidate_all() {
     // SAFETY: invalidating translations never invalidates memory.
@@ -87,6 +81,17 @@ pub fn sync_instructions(va: u64, size: u64) {
     unsafe { asm!("dsb ish", "isb", options(nostack, preserves_flags)) };
 }
 
+/// Writes lines of memory back to where everybody sees them. `va` and `size` must lie in mapped memory.
+pub fn clean_data(va: u64, size: u64) {
+    let line = 4u64 << (read_register!("ctr_el0") >> 16 & 15);
+    for line in (va & !(line - 1)..va + size).step_by(line as usize) {
+        // SAFETY: cleaning and invalidating a mapped line changes nothing that can be seen.
+        unsafe { asm!("dc civac, {}", in(reg) line, options(nostack, preserves_flags)) };
+    }
+    // SAFETY: a barrier.
+    unsafe { asm!("dsb sy", options(nostack, preserves_flags)) };
+}
+
 /// An access to ask the hardware about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Probe {
@@ -96,8 +101,6 @@ pub enum Probe {
     KernelWrite,
     /// AT S1E0R: a read by a program.
     UserRead,
-    /// AT S1E0W: a write by a program.
-    UserWrite,
 }
 
 /// Asks the hardware to translate `va`: the physical address, or the fault status code (Arm DDI 0487, D17.2.102).
@@ -108,7 +111,6 @@ pub fn translate(va: u64, access: Probe) -> Result<u64, u8> {
             Probe::KernelRead => asm!("at s1e1r, {}", "isb", in(reg) va, options(nostack, preserves_flags)),
             Probe::KernelWrite => asm!("at s1e1w, {}", "isb", in(reg) va, options(nostack, preserves_flags)),
             Probe::UserRead => asm!("at s1e0r, {}", "isb", in(reg) va, options(nostack, preserves_flags)),
-            Probe::UserWrite => asm!("at s1e0w, {}", "isb", in(reg) va, options(nostack, preserves_flags)),
         }
     }
     let par = read_par();

@@ -3,6 +3,8 @@
 pub mod cell;
 pub mod cpu;
 pub mod crash;
+pub mod fp;
+pub mod hardware;
 pub mod interrupt;
 pub mod mmio;
 pub mod mmu;
@@ -23,9 +25,11 @@ core::arch::global_asm!(
     FRAME_ELR = const offset_of!(TrapFrame, pc),
     FRAME_ESR = const offset_of!(TrapFrame, syndrome),
     FRAME_TPIDR = const offset_of!(TrapFrame, thread_pointer),
+    FRAME_VECTOR = const offset_of!(TrapFrame, vector),
     FRAME_RECORD = const offset_of!(TrapFrame, record),
     STACK_BIT = const 14,
     VECTOR_OVERFLOW = const trap::vector::OVERFLOW,
 );
-core::arch::global_asm!(include_str!("uaccess.S"));
+// One text, so that both know the macro `may_fault`.
+core::arch::global_asm!(include_str!("uaccess.S"), include_str!("fp.S"));
 core::arch::global_asm!(include_str!("probe.S"));

@@ -80,17 +80,27 @@ impl Frame {
 
     /// Fills the frame with zeros.
     pub fn clear(self) {
-        let dczid = super::cpu::read_register!("dczid_el0");
-        let line = 4u64 << (dczid & 15);
-        if dczid & 1 << 4 != 0 || line > PAGE_SIZE {
-            (0..512).for_each(|index| self.write(index, 0));
-            return;
-        }
-        let start = to_virtual(self.0);
-        for address in (start..start + PAGE_SIZE).step_by(line as usize) {
-            // SAFETY: as for `write`; the block is no larger than the frame and aligned like it.
+        // SAFETY: a mapped frame that holds no Rust object (`declare`).
+        unsafe { clear(self.0, PAGE_SIZE) };
+    }
+}
+
+/// Fills RAM with zeros.
+///
+/// # Safety
+/// The span must be mapped RAM without Rust objects; address and size are multiples of 16.
+pub unsafe fn clear(pa: u64, size: u64) {
+    let dczid = super::cpu::read_register!("dczid_el0");
+    let line = 4u64 << (dczid & 15);
+    let (start, end) = (to_virtual(pa), to_virtual(pa) + size);
+    if dczid & 1 << 4 == 0 && (start | size).is_multiple_of(line) {
+        for address in (start..end).step_by(line as usize) {
+            // SAFETY: the caller's promise; whole blocks within the span.
             unsafe { asm!("dc zva, {}", in(reg) address, options(nostack, preserves_flags)) };
         }
+    } else {
+        // SAFETY: the caller's promise.
+        unsafe { (start as *mut u64).write_bytes(0, size as usize / 8) };
     }
 }
 

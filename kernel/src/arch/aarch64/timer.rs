@@ -4,10 +4,21 @@ use super::cpu::read_register;
 use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-/// Ticks a second.
-pub const TICK_HZ: u64 = 10_000;
+/// Ticks a second, unless [`set_rate`] says otherwise.
+const TICK_HZ: u64 = 10_000;
 
+static RATE: AtomicU64 = AtomicU64::new(TICK_HZ);
 static TICKS: AtomicU64 = AtomicU64::new(0);
+
+/// Ticks a second.
+pub fn rate() -> u64 {
+    RATE.load(Ordering::Relaxed)
+}
+
+/// Sets the ticks a second, from the next deadline on.
+pub fn set_rate(hz: u64) {
+    RATE.store(hz, Ordering::Relaxed);
+}
 
 /// Counts a second.
 pub fn frequency() -> u64 {
@@ -23,7 +34,7 @@ pub fn counter() -> u64 {
 }
 
 fn interval() -> u64 {
-    (frequency() / TICK_HZ).max(1)
+    (frequency() / rate()).max(1)
 }
 
 fn set_deadline(deadline: u64) {
@@ -36,17 +47,12 @@ fn set_control(control: u64) {
     unsafe { asm!("msr cntv_ctl_el0, {}", "isb", in(reg) control, options(nostack, preserves_flags)) };
 }
 
-/// Starts ticking, and keeps programs from reading the counters themselves.
+/// Starts ticking. Programs may read the virtual counter; all else of the timers traps.
 pub fn start() {
-    // SAFETY: makes EL0's counter and timer accesses trap.
-    unsafe { asm!("msr cntkctl_el1, xzr", options(nostack, preserves_flags)) };
+    // SAFETY: EL0VCTEN; decides what EL0 may read.
+    unsafe { asm!("msr cntkctl_el1, {}", in(reg) 2u64, options(nostack, preserves_flags)) };
     set_deadline(counter() + interval());
     set_control(1);
-}
-
-/// Puts the next tick one interval from now.
-pub fn restart() {
-    set_deadline(counter() + interval());
 }
 
 /// Stops ticking.

@@ -1,9 +1,13 @@
 //! Exceptions: the trap frame, and where each kind goes.
 
-use super::{interrupt, psci, uaccess};
-use crate::{debug, scheduler, syscall};
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use kaal_paging::Half;
+use super::cell::KernelCell;
+use super::hardware::Hardware;
+use super::{cpu, interrupt, phys, psci, uaccess};
+use crate::debug;
+use core::mem::offset_of;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use kaal_core::kernel::Kernel;
+use kaal_core::objects::tcb::{Tcb, frame};
 use kaal_syndrome::{Syndrome, class};
 
 /// Everything of an interrupted context. vectors.S saves some fields in pairs, so they must stay neighbours.
@@ -42,8 +46,6 @@ pub mod vector {
     pub const OVERFLOW: u64 = 16;
 }
 
-/// SPSR_EL1 of a new program: EL0, AArch64, nothing masked, flags clear.
-const USER_PSTATE: u64 = 0;
 /// The immediate of [`super::cpu::breakpoint`].
 const RESUMED_BREAKPOINT: u32 = 0x4b41;
 
@@ -51,43 +53,57 @@ static DEPTH: AtomicU64 = AtomicU64::new(0);
 static DEEPEST: AtomicU64 = AtomicU64::new(0);
 static BREAKPOINTS: AtomicU64 = AtomicU64::new(0);
 static FIXUPS: AtomicU64 = AtomicU64::new(0);
-static RUNNING_PROGRAM: AtomicBool = AtomicBool::new(false);
 
-impl TrapFrame {
-    /// The context of a program about to begin at `pc`.
-    pub const fn new(pc: u64, sp: u64, argument: u64) -> Self {
-        let mut x = [0; 31];
-        x[0] = argument;
-        Self {
-            x,
-            sp,
-            pc,
-            pstate: USER_PSTATE,
-            syndrome: Syndrome(0),
-            fault_address: 0,
-            thread_pointer: 0,
-            vector: 0,
-            record: [0; 2],
-        }
-    }
+// The kernel's logic knows the frame by these offsets.
+const _: () = assert!(
+    size_of::<TrapFrame>() == frame::SIZE as usize
+        && offset_of!(TrapFrame, x) == frame::X0 as usize
+        && offset_of!(TrapFrame, sp) == frame::SP as usize
+        && offset_of!(TrapFrame, pc) == frame::PC as usize
+        && offset_of!(TrapFrame, pstate) == frame::PSTATE as usize
+        && offset_of!(TrapFrame, syndrome) == frame::ESR as usize
+        && offset_of!(TrapFrame, fault_address) == frame::FAR as usize
+        && offset_of!(TrapFrame, thread_pointer) == frame::THREAD_POINTER as usize
+);
+
+/// The kernel.
+// SAFETY: the one machine there is. Memory is reached by what boot declared and handed out.
+static KERNEL: KernelCell<Kernel<Hardware>> = KernelCell::new(Kernel::new(unsafe { Hardware::new() }, 0));
+
+/// Calls `f` with the kernel.
+pub fn with_kernel<R>(f: impl FnOnce(&mut Kernel<Hardware>) -> R) -> R {
+    KERNEL.with(f)
 }
 
 unsafe extern "C" {
     #[link_name = "enter_user"]
-    fn enter_user_asm(frame: *mut TrapFrame);
+    fn enter_user_asm(frame: *mut TrapFrame) -> !;
 }
 
-/// Runs threads until the scheduler has none left.
-pub fn run_threads() {
-    let frame = scheduler::next_frame();
-    if frame.is_null() {
-        return;
+/// Runs threads, for ever.
+pub fn run_threads() -> ! {
+    let frame = KERNEL.with(next_frame);
+    // SAFETY: the frame is the chosen thread's, its address space is in place, and its state is EL0's: whoever writes
+    // PSTATE of a TCB lets only the flags through.
+    unsafe { enter_user_asm(frame) }
+}
+
+/// Lets the scheduler choose, waiting for interrupts while it has nobody, and returns the chosen thread's frame.
+fn next_frame(kernel: &mut Kernel<Hardware>) -> *mut TrapFrame {
+    loop {
+        if let Some(Tcb(address)) = kernel.activate() {
+            kernel.machine.prepare_fp(address);
+            return phys::to_virtual(address) as *mut TrapFrame;
+        }
+        cpu::wait_for_interrupt();
+        take_interrupt(kernel);
     }
-    RUNNING_PROGRAM.store(true, Relaxed);
-    // SAFETY: the frame is the chosen thread's, its address space is in place, and its state is EL0's: `TrapFrame::new`
-    // made it so, and since then only the processor has written it.
-    unsafe { enter_user_asm(frame) };
-    RUNNING_PROGRAM.store(false, Relaxed);
+}
+
+fn take_interrupt(kernel: &mut Kernel<Hardware>) {
+    if interrupt::take(|id| kernel.interrupt(u64::from(id))) {
+        kernel.tick();
+    }
 }
 
 /// The deepest nesting of exceptions taken in the kernel so far.
@@ -112,9 +128,7 @@ extern "C" fn kernel_trap(frame: &mut TrapFrame) {
     DEEPEST.fetch_max(depth, Relaxed);
     match frame.vector {
         vector::KERNEL_SYNC => kernel_fault(frame),
-        vector::KERNEL_IRQ => {
-            interrupt::handle();
-        }
+        vector::KERNEL_IRQ => interrupt::handle_at_boot(),
         vector::OVERFLOW => debug::panic::report_fault("kernel stack overflow", frame),
         _ => debug::panic::report_fault("unexpected exception in the kernel", frame),
     }
@@ -129,13 +143,8 @@ fn kernel_fault(frame: &mut TrapFrame) {
             frame.pc += 4;
             return;
         }
-        class::DATA_ABORT => {
+        class::DATA_ABORT | class::UNKNOWN => {
             if let Some(target) = uaccess::fixup(frame.pc) {
-                let address = frame.fault_address;
-                let is_users = RUNNING_PROGRAM.load(Relaxed) && Half::User.contains(address);
-                if is_users && scheduler::with_current(|t| t.page_fault(address, syndrome)) {
-                    return;
-                }
                 FIXUPS.fetch_add(1, Relaxed);
                 frame.pc = target;
                 return;
@@ -154,30 +163,29 @@ fn kernel_fault(frame: &mut TrapFrame) {
     debug::panic::report_fault("fault in the kernel", frame);
 }
 
-/// An exception taken from EL0. Returns the frame to resume, or null when no program is left.
+/// An exception taken from EL0. Returns the frame to resume.
 #[unsafe(no_mangle)]
-extern "C" fn user_trap(_frame: *mut TrapFrame) -> *mut TrapFrame {
-    // The frame is the current thread's own; it is reached through the scheduler, so that no two references exist.
-    let (vector, syndrome, address) =
-        scheduler::with_current(|t| (t.frame.vector, t.frame.syndrome, t.frame.fault_address));
-    match vector {
-        vector::USER_IRQ => {
-            if interrupt::handle() {
-                scheduler::tick();
-            }
+extern "C" fn user_trap(_frame: *mut TrapFrame, vector: u64) -> *mut TrapFrame {
+    // The frame is the current thread's own; the kernel reaches it through the TCB, so that no reference to it exists.
+    KERNEL.with(|kernel| {
+        match vector {
+            vector::USER_SYNC => user_exception(kernel),
+            vector::USER_IRQ => take_interrupt(kernel),
+            _ => kernel.user_exception(),
         }
-        vector::USER_SYNC => match syndrome.class() {
-            class::SVC64 => syscall::handle(),
-            class::WFX => {
-                scheduler::with_current(|t| t.frame.pc += 4);
-                scheduler::yield_now();
-            }
-            _ if syndrome.is_abort() && scheduler::with_current(|t| t.page_fault(address, syndrome)) => {}
-            _ => scheduler::kill_current(),
-        },
-        _ => scheduler::kill_current(),
+        next_frame(kernel)
+    })
+}
+
+fn user_exception(kernel: &mut Kernel<Hardware>) {
+    let Some(thread) = kernel.current else { unreachable!("an exception from EL0 while no thread runs") };
+    let syndrome = Syndrome(thread.frame(&kernel.machine, frame::ESR));
+    match syndrome.class() {
+        class::SVC64 => kernel.handle_syscall(),
+        class::INSTRUCTION_ABORT_LOWER | class::DATA_ABORT_LOWER => kernel.memory_fault(),
+        class::FP_SIMD if kernel.machine.switch_fp(thread.0) => {}
+        _ => kernel.user_exception(),
     }
-    scheduler::next_frame()
 }
 
 /// The emergency stack overflowed as well.

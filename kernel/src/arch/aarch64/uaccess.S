@@ -9,21 +9,6 @@
 
 .section .text.uaccess, "ax"
 
-// copy_from_user(to, from, size) -> bytes not copied. Reads with EL0's rights, whatever EL1 may do.
-.global copy_from_user
-.type   copy_from_user, %function
-copy_from_user:
-        cbz     x2, copied
-        may_fault copied
-        ldtrb   w3, [x1]
-        add     x1, x1, #1
-        strb    w3, [x0], #1
-        sub     x2, x2, #1
-        b       copy_from_user
-copied:
-        mov     x0, x2
-        ret
-
 // probe_read(address, to) -> 0 if *to was set, 1 if the read faulted.
 .global probe_read
 .type   probe_read, %function

@@ -1,26 +1,12 @@
 //! Accesses to memory that may not be there, or not be ours to touch.
 
-use kaal_paging::Half;
-
 unsafe extern "C" {
     safe fn probe_read(address: u64, to: &mut u64) -> u64;
     fn probe_write(address: u64, value: u64) -> u64;
     fn probe_execute(address: u64) -> u64;
-    #[link_name = "copy_from_user"]
-    fn copy_from_user_asm(to: *mut u8, from: u64, size: u64) -> u64;
+    safe fn probe_fp() -> u64;
     static __fixups_start: [u64; 2];
     static __fixups_end: [u64; 2];
-}
-
-/// Copies from the running program's memory, with its rights, faulting lazy pages in. False if any byte is not its own.
-pub fn copy_from_user(to: &mut [u8], from: u64) -> bool {
-    // A program's addresses are the lower half's: LDTR alone would not keep out kernel pages that EL0 may read, but
-    // there are none; the check is here so that this does not rest on it.
-    if from.checked_add(to.len() as u64).is_none_or(|end| end > 1 << 48) {
-        return false;
-    }
-    // SAFETY: writes at most `to.len()` bytes to `to`; a fault on the way ends the copy.
-    unsafe { copy_from_user_asm(to.as_mut_ptr(), from, to.len() as u64) == 0 }
 }
 
 /// Reads a word wherever it is; `None` if that faults.
@@ -38,11 +24,9 @@ unsafe fn try_write(address: u64, value: u64) -> bool {
     unsafe { probe_write(address, value) == 0 }
 }
 
-/// Tries to write a word in the lower half, and says whether that worked.
-pub fn try_write_user(address: u64, value: u64) -> bool {
-    assert!(Half::User.contains(address));
-    // SAFETY: no Rust object of the kernel is in the lower half.
-    unsafe { try_write(address, value) }
+/// Tries a floating-point instruction, access to which is enabled, and says whether the processor knows it.
+pub fn try_floating_point() -> bool {
+    probe_fp() == 0
 }
 
 /// Tries to write to kernel code or constants, which must fail.

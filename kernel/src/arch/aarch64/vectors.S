@@ -147,30 +147,17 @@ el0_trap:
         ldr     x1, [x1, :lo12:kernel_sp]
         mov     x0, sp
         mov     sp, x1
+        ldr     x1, [x0, #{FRAME_VECTOR}]
         mov     x29, #0
         mov     x30, #0
-        bl      user_trap                       // returns the frame to resume, or 0 when no thread is left
-        cbnz    x0, resume_user
-        ldp     x29, x30, [sp]
-        ldp     x19, x20, [sp, #16]
-        ldp     x21, x22, [sp, #32]
-        ldp     x23, x24, [sp, #48]
-        ldp     x25, x26, [sp, #64]
-        ldp     x27, x28, [sp, #80]
-        add     sp, sp, #96
-        ret
+        bl      user_trap                       // (frame, vector) -> the frame to resume
+        b       resume_user
 
-// enter_user(frame): runs programs, beginning with this frame. Returns, as a function does, when none is left.
+// enter_user(frame): runs programs, beginning with this frame. Never returns: the kernel's stack begins anew, here, at
+// every entry.
 .global enter_user
 .type   enter_user, %function
 enter_user:
-        sub     sp, sp, #96
-        stp     x29, x30, [sp]
-        stp     x19, x20, [sp, #16]
-        stp     x21, x22, [sp, #32]
-        stp     x23, x24, [sp, #48]
-        stp     x25, x26, [sp, #64]
-        stp     x27, x28, [sp, #80]
         adrp    x1, kernel_sp
         mov     x2, sp
         str     x2, [x1, :lo12:kernel_sp]

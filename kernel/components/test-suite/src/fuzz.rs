@@ -1,0 +1,4 @@
+//! Stub.
+use crate::env::*;
+/// The tests.
+pub const TESTS: &[Test] = &[];
