@@ -196,7 +196,7 @@ impl Duel {
 
     /// Takes the kernel's state for the model's.
     fn adopt(&mut self) {
-        let list = self.list();
+        let list = self.check();
         self.nodes = list
             .into_iter()
             .map(|(slot, parent)| {
@@ -241,7 +241,7 @@ impl Duel {
         let root = self.root;
         self.persist(|world| world.kernel.revoke(root));
         self.forget(&self.descendants(root.0));
-        assert_eq!(self.list(), [(root.0, None)]);
+        assert_eq!(self.check(), [(root.0, None)]);
         for slot in (FREE..1 << RADIX).map(|n| self.world.slot(n)) {
             assert!(slot.is_empty(self.memory()));
         }
