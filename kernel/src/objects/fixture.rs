@@ -132,7 +132,8 @@ impl World {
         }
     }
 
-    fn dispatch(&mut self, request: &Request) -> Answer {
+    /// Serves a request.
+    pub fn dispatch(&mut self, request: &Request) -> Answer {
         match request.capability {
             Capability::Untyped { .. } => self.kernel.invoke_untyped(request),
             Capability::CNode { .. } => self.kernel.invoke_cnode(request),

@@ -16,6 +16,8 @@ pub mod vspace;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod invariants;
+#[cfg(test)]
 mod model;
 
 use crate::kernel::Kernel;

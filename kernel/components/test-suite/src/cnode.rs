@@ -182,7 +182,8 @@ fn wrong_type(env: &mut Env) {
         for (n, &cap) in caps.iter().enumerate().filter(|&(n, _)| n != owner(what)) {
             let words = [0; 8];
             let extra = &[CNODE.0, CNODE.0, CNODE.0][..what.capabilities()];
-            let error = invoke(cap, what, &words[..what.arguments()], extra).expect_err("it was not refused").error;
+            let error =
+                invoke(cap, what, &words[..what.arguments()], extra).expect_err("it was not refused").error;
             assert!(matches!(error, Error::IllegalOperation), "{what:?} of capability {n}: {error:?}");
         }
     }
@@ -194,7 +195,8 @@ fn wrong_type(env: &mut Env) {
 }
 
 fn unknown_labels(env: &mut Env) {
-    let caps = [CPtr(slot::TCB), CNODE.0, VSPACE.0, env.untyped(12).0, CPtr(slot::UART_IRQ), CPtr(slot::DOMAIN)];
+    let caps =
+        [CPtr(slot::TCB), CNODE.0, VSPACE.0, env.untyped(12).0, CPtr(slot::UART_IRQ), CPtr(slot::DOMAIN)];
     for cap in caps {
         for label in [0, 37, 1 << 32, (1 << 52) - 1] {
             refused(invoke_raw(cap, label, &[], &[]), Error::IllegalOperation, &[]);

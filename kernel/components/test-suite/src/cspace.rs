@@ -76,7 +76,9 @@ fn wrong_guard(env: &mut Env) {
 const GOOD: u64 = 1 << 12 | 0xa << 8 | 3;
 
 extern "C" fn look(_: u64) -> ! {
-    for (n, address) in [GOOD, GOOD ^ 1, GOOD ^ 1 << 8, GOOD ^ 1 << 12, GOOD | 1 << 63].into_iter().enumerate() {
+    for (n, address) in
+        [GOOD, GOOD ^ 1, GOOD ^ 1 << 8, GOOD ^ 1 << 12, GOOD | 1 << 63].into_iter().enumerate()
+    {
         share(n, CPtr(address).kind());
     }
     Notification(CPtr(GOOD)).signal();

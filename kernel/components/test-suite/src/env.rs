@@ -168,7 +168,13 @@ impl Env {
     }
 
     /// As [`Self::spawn`]; its faults go to `faults`.
-    pub fn spawn_handled(&mut self, faults: Endpoint, priority: u64, program: Program, argument: u64) -> Helper {
+    pub fn spawn_handled(
+        &mut self,
+        faults: Endpoint,
+        priority: u64,
+        program: Program,
+        argument: u64,
+    ) -> Helper {
         let helper = self.helper(priority);
         helper.tcb.set_space(faults.0.0, CNODE, 0, VSPACE).unwrap();
         helper.start(program, argument);

@@ -151,7 +151,9 @@ tests! {
 fn stack(env: &mut Env) {
     let faults = env.endpoint();
     let helper = env.spawn_handled(faults, HIGHER, recurse, 0);
-    let Some(Fault::Memory { address, fetch: false, .. }) = Fault::from(&faults.recv()) else { panic!("no memory fault") };
+    let Some(Fault::Memory { address, fetch: false, .. }) = Fault::from(&faults.recv()) else {
+        panic!("no memory fault")
+    };
     assert!((helper.stack - PAGE..helper.stack).contains(&address), "{address:#x}");
 }
 

@@ -151,7 +151,8 @@ fn errors(env: &mut Env) {
     let weak = env.copy(weak, rights::READ);
     refused(HANDLER.set_notification(Notification(weak)), Error::InvalidCapability, &[]);
     for length in 0..3 {
-        let short = invoke(CONTROL.0, Invocation::IrqControlGet, &[UNUSED, slot.index, 64][..length], &[CNODE.0]);
+        let short =
+            invoke(CONTROL.0, Invocation::IrqControlGet, &[UNUSED, slot.index, 64][..length], &[CNODE.0]);
         refused(short, Error::TruncatedMessage, &[]);
     }
     refused(invoke(HANDLER.0, Invocation::IrqHandlerSetNotification, &[], &[]), Error::TruncatedMessage, &[]);

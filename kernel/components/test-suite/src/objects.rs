@@ -177,7 +177,9 @@ fn with_children(env: &mut Env) {
 fn device(env: &mut Env) {
     let device = Untyped(CPtr(slot::DEVICE));
     let into = env.slot();
-    for object in [ObjectType::Tcb, ObjectType::Endpoint, ObjectType::CNode, ObjectType::VSpace, ObjectType::PageTable] {
+    for object in
+        [ObjectType::Tcb, ObjectType::Endpoint, ObjectType::CNode, ObjectType::VSpace, ObjectType::PageTable]
+    {
         refused(make_at(device, object, 4, into), Error::InvalidArgument, &[]);
     }
     make_at(device, ObjectType::Page, 0, into).unwrap();

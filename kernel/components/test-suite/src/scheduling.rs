@@ -132,7 +132,11 @@ extern "C" fn spin(number: u64) -> ! {
     let others = || (0..SPINNERS).filter(|&n| n != own).map(|n| ROUNDS[n].load(Relaxed)).sum::<u64>();
     let (mut seen, mut preempted) = (others(), 0);
     loop {
-        assert_eq!(compute(1000 + number, 0x1234_5678_9abc_0000 << number), 1, "spinner {number} lost a register");
+        assert_eq!(
+            compute(1000 + number, 0x1234_5678_9abc_0000 << number),
+            1,
+            "spinner {number} lost a register"
+        );
         ROUNDS[own].fetch_add(1, Relaxed);
         let now = others();
         if now != seen {

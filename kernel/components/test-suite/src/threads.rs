@@ -176,7 +176,11 @@ fn copy_registers(env: &mut Env) {
             }
         }
         let after = target.tcb.read_registers(false, registers::THREAD_POINTER).unwrap();
-        assert_eq!(after[..registers::THREAD_POINTER], expected[..registers::THREAD_POINTER], "flags {flags}");
+        assert_eq!(
+            after[..registers::THREAD_POINTER],
+            expected[..registers::THREAD_POINTER],
+            "flags {flags}"
+        );
     }
     // Suspends the source, resumes the target.
     let running = env.spawn(SAME, count, 0);

@@ -83,7 +83,9 @@ fn unwrapped(env: &mut Env) {
 fn no_slot(env: &mut Env) {
     let (endpoint, object) = (env.endpoint(), env.notification().0);
     let full = at(env.page().0);
-    for (root, index, depth) in [(CNODE.0, full.index, 64), (CPtr(0), 1, 64), (CNODE.0, 1 << 62, 64), (object, 1, 1)] {
+    for (root, index, depth) in
+        [(CNODE.0, full.index, 64), (CPtr(0), 1, 64), (CNODE.0, 1 << 62, 64), (object, 1, 1)]
+    {
         message::set_receive_slot(root, index, depth);
         let message = exchange(env, endpoint, endpoint.0, &[object]);
         assert_eq!(message.info.extra_caps(), 0);
