@@ -53,7 +53,7 @@ common=(
 )
 
 build() { # build PACKAGE LINKER-SCRIPT
-  (cd "$here" && /usr/bin/cargo rustc "${common[@]}" -p "$1" -- "-Clink-arg=-T$here/$2")
+  (cd "$here" && /usr/bin/cargo rustc "${common[@]}" -p "$1" --bin "$1" -- "-Clink-arg=-T$here/$2")
 }
 
 # What a program that is built later includes: without symbols; and the symbols alone, for debuggers.

@@ -89,8 +89,13 @@ impl Duel {
                 }
             }
             // What is no slot may be scribbled on: it is to be cleared before it becomes something else.
-            if matches!(kind, ObjectType::Page | ObjectType::Endpoint | ObjectType::Notification) {
-                let word = at + self.chance.below(size / 8) * 8;
+            let scribble = match kind {
+                ObjectType::Page => Some(at + self.chance.below(size / 8) * 8),
+                // The signals, which mean nothing while there are none.
+                ObjectType::Notification => Some(at + 16),
+                _ => None,
+            };
+            if let Some(word) = scribble {
                 self.world.kernel.machine.write(word, u64::MAX);
             }
         }
