@@ -55,8 +55,8 @@ fn badges(env: &mut Env) {
     mutated.mutate(slot, u64::MAX).unwrap();
     assert_eq!((badge(plain, mutated.cptr()), slot.cptr().kind()), (u64::MAX, kind::EMPTY));
     // Once there is one, it stays.
-    refused(slot.mint(minted, rights::ALL, 0x56), Error::IllegalOperation, &[]);
-    refused(slot.mutate(minted, 0x56), Error::IllegalOperation, &[]);
+    refused(slot.mint(minted, rights::ALL, 0x56), Error::InvalidArgument, &[5]);
+    refused(slot.mutate(minted, 0x56), Error::InvalidArgument, &[4]);
     assert_eq!((badge(plain, minted.cptr()), slot.cptr().kind()), (0x55, kind::EMPTY));
     slot.copy(minted, rights::ALL).unwrap();
     assert_eq!(badge(plain, slot.cptr()), 0x55);
@@ -77,7 +77,7 @@ fn rotate(env: &mut Env) {
     let full = env.endpoint().0;
     refused(at(full).rotate(0, empty, 0, at(a)), Error::DeleteFirst, &[]);
     let none = env.slot();
-    refused(at(b).rotate(0, none, 0, at(a)), Error::FailedLookup, &[1, lookup::MISSING_CAPABILITY]);
+    refused(at(b).rotate(0, none, 0, at(a)), Error::FailedLookup, &[0, lookup::MISSING_CAPABILITY]);
     refused(at(b).rotate(0, at(a), 0, none), Error::FailedLookup, &[1, lookup::MISSING_CAPABILITY]);
     assert_eq!(kinds(), [kind::NOTIFICATION, kind::ENDPOINT, kind::EMPTY]);
     // With badges: the notification moves to b with one, the endpoint follows to where it was with another.
@@ -151,7 +151,7 @@ fn underivable(env: &mut Env) {
     refused(dest.copy(at(CPtr(slot::IRQ_CONTROL)), rights::ALL), Error::IllegalOperation, &[]);
     // Guards that do not fit beside the radix.
     let cnode = env.cnode(4);
-    refused(dest.mint(at(cnode.0), rights::ALL, 61), Error::IllegalOperation, &[]);
+    refused(dest.mint(at(cnode.0), rights::ALL, 61), Error::InvalidArgument, &[5]);
     assert_eq!(dest.cptr().kind(), kind::EMPTY);
     dest.mint(at(cnode.0), rights::ALL, 60).unwrap();
 }

@@ -194,8 +194,8 @@ extern "C" fn mirror(cap: u64) -> ! {
     loop {
         let length = message.info.length() as usize;
         let mut words = [0; MessageInfo::MAX_LENGTH as usize];
-        for n in 0..length {
-            words[n] = !message.word(n);
+        for (n, word) in words.iter_mut().enumerate().take(length) {
+            *word = !message.word(n);
         }
         message = endpoint.reply_recv(Message::new(length as u64, &words[..length]));
     }

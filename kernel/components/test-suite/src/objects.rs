@@ -76,8 +76,8 @@ fn refusals(env: &mut Env) {
     refused(make(u64::MAX, 0, 0, 0, empty, 1), Error::InvalidArgument, &[0]);
     refused(make(untyped, MAX_UNTYPED_BITS + 1, 0, 0, empty, 1), Error::RangeError, &[]);
     refused(make(untyped, u64::MAX, 0, 0, empty, 1), Error::RangeError, &[]);
-    refused(make(untyped, 3, 0, 0, empty, 1), Error::InvalidArgument, &[1]);
-    refused(make(ObjectType::CNode as u64, 0, 0, 0, empty, 1), Error::InvalidArgument, &[1]);
+    refused(make(untyped, 3, 0, 0, empty, 1), Error::RangeError, &[4, 47]);
+    refused(make(ObjectType::CNode as u64, 0, 0, 0, empty, 1), Error::RangeError, &[1, 42]);
     refused(make(endpoint, 0, 0, 0, 1 << 10, 1), Error::RangeError, &[0, 1023]);
     refused(make(endpoint, 0, 0, 0, empty, 0), Error::RangeError, &[1, RETYPE_LIMIT]);
     refused(make(endpoint, 0, 0, 0, empty, RETYPE_LIMIT + 1), Error::RangeError, &[1, RETYPE_LIMIT]);

@@ -42,7 +42,9 @@ fn saved(env: &mut Env) {
 fn any_order(env: &mut Env) {
     let endpoint = env.endpoint();
     let caps = [1, 2, 3].map(|badge| env.badged(endpoint.0, badge));
-    caps.iter().for_each(|cap| drop(env.spawn(HIGHER, call, cap.0)));
+    for cap in caps {
+        env.spawn(HIGHER, call, cap.0);
+    }
     let slots = caps.map(|_| {
         endpoint.recv();
         let slot = env.slot();

@@ -264,8 +264,8 @@ fn truncated(env: &mut Env) {
     }
 }
 
-extern "C" fn tell_pointer(cap: u64) -> ! {
-    let pointer: u64;
+extern "C" fn tell_pointer(_: u64) -> ! {
+    let mut pointer: u64;
     // SAFETY: reads a register of the thread's own.
     unsafe { asm!("mrs {}, tpidr_el0", out(reg) pointer) };
     share(0, pointer);
@@ -273,7 +273,6 @@ extern "C" fn tell_pointer(cap: u64) -> ! {
     // SAFETY: as above.
     unsafe { asm!("mrs {}, tpidr_el0", out(reg) pointer) };
     share(1, pointer);
-    let _ = cap;
     loop {
         thread::yield_now();
     }
