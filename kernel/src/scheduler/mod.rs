@@ -13,7 +13,7 @@ use kaal_abi::{DOMAINS, TIME_SLICE};
 use queue::{AllQueues, RunQueues};
 
 /// Which domain has the processor for how many ticks, again and again.
-pub const SCHEDULE: [(u64, u64); 2] = [(0, 8), (1, 2)];
+pub const SCHEDULE: [(u64, u64); DOMAINS as usize] = [(0, 8), (1, 2), (2, 1), (3, 1)];
 
 const _: () = {
     let mut n = 0;
@@ -264,14 +264,13 @@ impl<M: Machine> Kernel<M> {
         self.requeued(thread, |thread, memory| thread.set_domain(memory, domain));
     }
 
-    /// Changes what decides about a thread's queue.
+    /// Changes what decides about a thread's queue. The current thread stays in front of its equals.
     fn requeued(&mut self, thread: Tcb, change: impl FnOnce(Tcb, &mut M)) {
         self.reschedule();
         self.dequeue(thread);
         change(thread, &mut self.machine);
-        if thread.state(&self.machine).is_runnable() {
+        if self.current != Some(thread) && thread.state(&self.machine).is_runnable() {
             self.enqueue(thread);
         }
     }
 }
-

@@ -109,11 +109,9 @@ impl<M: Machine> Kernel<M> {
 
     /// Tells the one who asked what became of it, if an answer is wanted.
     fn answer(&mut self, request: &Request, answer: Option<Answer>) {
+        // It may have stopped itself; then it finds its answer when it is resumed. If it has even deleted itself, nobody
+        // uses its memory before the next system call.
         let thread = request.thread;
-        // What it asked for may have stopped or even deleted the thread itself.
-        if !thread.state(&self.machine).is_runnable() {
-            return;
-        }
         let (error, length) = match answer {
             None => return,
             Some(Err(Stop::Preempted)) => return self.repeat_call(thread),
