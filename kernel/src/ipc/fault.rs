@@ -38,16 +38,18 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// A thread has named a capability that it does not have.
+    /// A thread has named a capability that it does not have. The message shows where the system call is, and the reply
+    /// repeats it.
     pub(crate) fn capability_fault(&mut self, thread: Tcb, address: u64, receiving: bool, why: LookupFault) {
         let [kind, bits_left] = why.words();
-        // The message shows where the system call is, and a reply repeats it.
         self.repeat_call(thread);
         self.fault(thread, Kind::Capability, [address, u64::from(receiving) | kind << 1, bits_left]);
     }
 
-    /// A thread has made a system call of a number that there is none of.
+    /// A thread has made a system call of a number that there is none of. The reply repeats it, unless it moves the program
+    /// counter on.
     pub(crate) fn unknown_syscall(&mut self, thread: Tcb, number: u64) {
+        self.repeat_call(thread);
         self.fault(thread, Kind::UnknownSyscall, [number, 0, 0]);
     }
 

@@ -36,9 +36,8 @@ impl<M: Machine> Kernel<M> {
     /// A blocked thread, out of its queue, is to repeat what it was blocked in: its system call, or the instruction that
     /// faulted.
     fn take_back(&mut self, thread: Tcb) {
-        // A capability fault has moved it back already.
-        let kind = thread.fault_kind(&self.machine);
-        if kind == Kind::None as u64 || kind == Kind::UnknownSyscall as u64 {
+        // After a fault it is at the instruction already.
+        if thread.fault_kind(&self.machine) == Kind::None as u64 {
             self.repeat_call(thread);
         }
         thread.set_fault_kind(&mut self.machine, Kind::None as u64);

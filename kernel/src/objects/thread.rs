@@ -319,10 +319,10 @@ impl<M: Machine> Kernel<M> {
 
     fn bind(&mut self, request: &Request, thread: Tcb) -> Result<(), Stop> {
         let Capability::Notification { address, rights, .. } = request.extra(0)?.get(&self.machine) else {
-            return Err(Refusal::capability(1).into());
+            return Err(Error::IllegalOperation.into());
         };
         if !rights.read() {
-            return Err(Refusal::capability(1).into());
+            return Err(Error::IllegalOperation.into());
         }
         let taken = thread.bound_notification(&self.machine) != 0
             || self.bound_thread(address).is_some()
