@@ -23,6 +23,20 @@ pub struct Kernel<M: Machine> {
     pub irqs_handled: [u64; 16],
 }
 
+impl<M: Machine> Kernel<M> {
+    /// A kernel without threads. Physical address of the interrupts' slots: see [`Kernel::irq_slots`].
+    pub const fn new(machine: M, irq_slots: u64) -> Self {
+        Self {
+            machine,
+            current: None,
+            scheduler: Scheduler::new(),
+            asids: [0; ASIDS],
+            irq_slots,
+            irqs_handled: [0; 16],
+        }
+    }
+}
+
 /// An operation stopped at a preemption point: the thread will repeat its system call, and goes on where it left off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Preempted;

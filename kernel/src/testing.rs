@@ -31,7 +31,7 @@ pub enum Event {
 }
 
 /// The machine.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct TestMachine {
     words: BTreeMap<u64, u64>,
     /// What was asked of the hardware.

@@ -196,17 +196,23 @@ pub fn start(kernel: &mut Kernel<Hardware>, params: &Params, handover: &Handover
     pages[..info_pages].fill_with(new_frame);
     let buffer = new_frame();
 
-    let tables_from = b.next_slot;
+    // The tables come first, but their slots are behind those of the pages.
+    let pages_in = |span: Span| (span.end - span.start) / PAGE_SIZE;
+    b.next_slot += info_pages as u64 + pages_in(tree) + pages_in(image);
+    ranges[4][0] = b.next_slot;
     b.make_tables(image_va, tree_end);
-    ranges[4] = [tables_from, b.next_slot];
+    ranges[4][1] = b.next_slot;
     let buffer_page = b.map(buffer_va, buffer, kaal_paging::Rights::ReadWrite);
     b.put(slot::IPC_BUFFER, buffer_page);
-    ranges[1] =
-        push_pages(&mut b, info_va, &mut pages[..info_pages].iter().copied(), |_| kaal_paging::Rights::Read);
+    b.next_slot = slot::FIRST_FREE;
+    let mut info_frames = pages[..info_pages].iter().copied();
+    ranges[1] = push_pages(&mut b, info_va, &mut info_frames, |_| kaal_paging::Rights::Read);
     let mut tree_pages = (tree.start..tree.end).step_by(PAGE_SIZE as usize);
     ranges[2] = push_pages(&mut b, tree_va, &mut tree_pages, |_| kaal_paging::Rights::Read);
     let mut image_pages = (image.start..image.end).step_by(PAGE_SIZE as usize);
     ranges[3] = push_pages(&mut b, image_va, &mut image_pages, |va| rights_of(&elf, va));
+    assert!(b.next_slot == ranges[4][0]);
+    b.next_slot = ranges[4][1];
     mmu::sync_instructions(phys::to_virtual(image.start), image.end - image.start);
 
     let cnode_capability = Capability::CNode {

@@ -5,7 +5,7 @@ use crate::arch::aarch64::{cpu, interrupt, mmu, phys, probe, psci, timer, trap, 
 use crate::boot::{self, params::Params};
 use crate::kprintln;
 use crate::memory::{frames, kernel_map};
-use kaal_paging::{Entry, PAGE_SIZE, Rights, decode, is_writable_and_executable};
+use kaal_paging::{Behaviour, Entry, PAGE_SIZE, Rights, decode, is_writable_and_executable};
 
 /// How many tests passed and failed.
 #[derive(Debug, Default, Clone, Copy)]
@@ -92,7 +92,7 @@ fn kernel_map_tests(o: &mut Outcome, params: &Params) {
     kernel_map::for_each_leaf(|va, level, descriptor| match decode(descriptor, level) {
         Entry::Leaf(pa, attributes) => {
             executable += u64::from(attributes.rights == Rights::ReadExecute);
-            devices += u64::from(attributes.device);
+            devices += u64::from(attributes.behaviour == Behaviour::Device);
             let odd = attributes.user || va != phys::to_virtual(pa) || is_writable_and_executable(descriptor);
             bad += u64::from(odd);
         }

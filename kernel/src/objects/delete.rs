@@ -115,7 +115,7 @@ impl<M: Machine> Kernel<M> {
     /// A step, done in the slot itself; true if it is empty now.
     fn delete_step(&mut self, slot: Slot) -> bool {
         let capability = slot.get(&self.machine);
-        if capability == Capability::Null {
+        if matches!(capability, Capability::Null) {
             return true;
         }
         if let Some(zombie) = Zombie::of(capability) {

@@ -129,15 +129,15 @@ pub fn updated(capability: Capability, data: u64, moved: bool) -> Capability {
 }
 
 impl<M: Machine> Kernel<M> {
-    /// Tells the neighbours of a place in the list what is behind the one and before the other now.
-    fn link_neighbours(&mut self, place: Links, behind_previous: Option<Slot>, before_next: Option<Slot>) {
+    /// Tells the neighbours of a place in the list that this slot is there now.
+    fn link_neighbours(&mut self, place: Links, slot: Slot) {
         if let Some(previous) = place.previous {
             let links = previous.links(&self.machine);
-            previous.set_links(&mut self.machine, Links { next: behind_previous, ..links });
+            previous.set_links(&mut self.machine, Links { next: Some(slot), ..links });
         }
         if let Some(next) = place.next {
             let links = next.links(&self.machine);
-            next.set_links(&mut self.machine, Links { previous: before_next, ..links });
+            next.set_links(&mut self.machine, Links { previous: Some(slot), ..links });
         }
     }
 
@@ -148,7 +148,7 @@ impl<M: Machine> Kernel<M> {
         let links = Links { previous: before, next, revocable: marks, first_badged: marks };
         slot.set(&mut self.machine, capability);
         slot.set_links(&mut self.machine, links);
-        self.link_neighbours(links, Some(slot), Some(slot));
+        self.link_neighbours(links, slot);
     }
 
     /// Puts what was made from the capability in `source` into an empty slot.
@@ -178,7 +178,7 @@ impl<M: Machine> Kernel<M> {
         self.clear_slot(source);
         destination.set(&mut self.machine, capability);
         destination.set_links(&mut self.machine, links);
-        self.link_neighbours(links, Some(destination), Some(destination));
+        self.link_neighbours(links, destination);
     }
 
     /// Exchanges what two slots hold, and makes it `capability_a` (from `a`, now in `b`) and `capability_b`.
@@ -199,8 +199,8 @@ impl<M: Machine> Kernel<M> {
             slot.set_links(&mut self.machine, links);
         }
         // An empty slot is in no list: its links name nobody.
-        self.link_neighbours(now_a, Some(a), Some(a));
-        self.link_neighbours(now_b, Some(b), Some(b));
+        self.link_neighbours(now_a, a);
+        self.link_neighbours(now_b, b);
     }
 
     fn clear_slot(&mut self, slot: Slot) {
@@ -211,12 +211,16 @@ impl<M: Machine> Kernel<M> {
     /// Takes a capability out of the list and out of its slot. Its children become its parent's.
     pub(super) fn remove(&mut self, slot: Slot) {
         let links = slot.links(&self.machine);
-        self.link_neighbours(links, links.next, links.previous);
+        if let Some(previous) = links.previous {
+            let of_previous = previous.links(&self.machine);
+            previous.set_links(&mut self.machine, Links { next: links.next, ..of_previous });
+        }
         if let Some(next) = links.next {
             let of_next = next.links(&self.machine);
             // Without this mark the rest of this badge's family would become part of the one before it.
             let first_badged = of_next.first_badged || links.first_badged;
-            next.set_links(&mut self.machine, Links { first_badged, ..of_next });
+            let of_next = Links { previous: links.previous, first_badged, ..of_next };
+            next.set_links(&mut self.machine, of_next);
         }
         self.clear_slot(slot);
     }

@@ -3,8 +3,7 @@
 use super::capability::{Capability, Mapped, PageSize, Rights};
 use super::slot::Slot;
 use super::tcb::Tcb;
-use crate::kernel::{ASIDS, Kernel};
-use crate::scheduler::Scheduler;
+use crate::kernel::Kernel;
 use crate::syscall::request::{Answer, Refusal, Request, Stop, set_message};
 use crate::testing::TestMachine;
 use kaal_abi::{Error, Invocation, MessageInfo, ObjectType};
@@ -65,14 +64,8 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
-        let kernel = Kernel {
-            machine: TestMachine::default(),
-            current: Some(THREAD),
-            scheduler: Scheduler {},
-            asids: [0; ASIDS],
-            irq_slots: IRQ_SLOTS,
-            irqs_handled: [0; 16],
-        };
+        let mut kernel = Kernel::new(TestMachine::default(), IRQ_SLOTS);
+        kernel.current = Some(THREAD);
         let mut world = World { kernel };
         let node = Capability::CNode { address: ROOT, radix: RADIX, guard: 0, guard_bits: 64 - RADIX };
         let page = Capability::Page {
@@ -139,7 +132,8 @@ impl World {
         }
     }
 
-    fn dispatch(&mut self, request: &Request) -> Answer {
+    /// Serves a request.
+    pub fn dispatch(&mut self, request: &Request) -> Answer {
         match request.capability {
             Capability::Untyped { .. } => self.kernel.invoke_untyped(request),
             Capability::CNode { .. } => self.kernel.invoke_cnode(request),

@@ -7,14 +7,16 @@ pub mod delete;
 pub mod derivation;
 pub mod irq;
 pub mod page;
-mod pending;
 pub mod slot;
 pub mod tcb;
+pub mod thread;
 pub mod untyped;
 pub mod vspace;
 
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod invariants;
 #[cfg(test)]
 mod model;
 

@@ -1,10 +1,10 @@
 //! Random operations, held against a model that is nothing but a map of slots: what each holds and what that derives from.
 
-use super::capability::{Capability, PageSize};
+use super::capability::Capability;
 use super::derivation::same_object;
 use super::fixture::*;
+use super::invariants::{List, extent, slots_of};
 use super::slot::{SLOT_SIZE, Slot};
-use super::tcb::{SLOTS, SLOTS_OFFSET, Tcb};
 use crate::kernel::Preempted;
 use crate::machine::Memory;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,33 +16,6 @@ struct Node {
     parent: Option<u64>,
     /// Copies are its children; else they are its siblings.
     original: bool,
-}
-
-/// The memory of an object, and the slots that are in it.
-fn extent(capability: Capability) -> Option<(u64, u64)> {
-    Some(match capability {
-        Capability::Untyped { address, bits, .. } => (address, 1 << bits),
-        Capability::Endpoint { address, .. } => (address, 16),
-        Capability::Notification { address, .. } => (address, 32),
-        Capability::CNode { address, radix, .. } => (address, 32 << radix),
-        Capability::Thread { address } => (address, 2048),
-        Capability::VSpace { address, .. } | Capability::PageTable { address, .. } => (address, 4096),
-        Capability::Page { address, size: PageSize::Small, .. } => (address, 4096),
-        Capability::Page { address, size: PageSize::Large, .. } => (address, 2 << 20),
-        Capability::Zombie { address, radix: Some(radix), .. } => (address, 32 << radix),
-        Capability::Zombie { address, radix: None, .. } => (address - SLOTS_OFFSET, 2048),
-        _ => return None,
-    })
-}
-
-/// The slots of a CNode, a thread or what is left of one: the first, and how many.
-fn slots_of(capability: Capability) -> Option<(u64, u64)> {
-    Some(match capability {
-        Capability::CNode { address, radix, .. } => (address, 1 << radix),
-        Capability::Thread { address } => (Tcb(address).cspace().0, SLOTS),
-        Capability::Zombie { address, radix, .. } => (address, radix.map_or(SLOTS, |radix| 1 << radix)),
-        _ => return None,
-    })
 }
 
 /// A kernel and its model.
@@ -68,78 +41,10 @@ impl Duel {
         &self.world.kernel.machine
     }
 
-    /// The list as it is, each slot with its parent as the kernel would tell it. Checks that the list is one.
-    fn list(&self) -> Vec<(u64, Option<u64>)> {
-        let (mut all, mut seen, mut above) = (Vec::new(), BTreeSet::new(), Vec::<Slot>::new());
-        let (mut previous, mut next) = (None, Some(self.root));
-        while let Some(slot) = next {
-            let links = slot.links(self.memory());
-            assert!(seen.insert(slot.0), "{:#x} is in the list twice", slot.0);
-            assert_eq!(links.previous, previous, "previous of {:#x}", slot.0);
-            assert_ne!(slot.get(self.memory()), Capability::Null, "{:#x} is in the list and empty", slot.0);
-            while above.last().is_some_and(|&parent| !self.world.kernel.is_parent_of(parent, slot)) {
-                above.pop();
-            }
-            all.push((slot.0, above.last().map(|slot| slot.0)));
-            above.push(slot);
-            (previous, next) = (Some(slot), links.next);
-        }
-        all
-    }
-
-    /// What must hold between any two steps.
-    fn check(&self) -> Vec<(u64, Option<u64>)> {
-        let list = self.list();
-        let listed: BTreeSet<u64> = list.iter().map(|&(slot, _)| slot).collect();
-        let get = |slot: u64| Slot(slot).get(self.memory());
-        let mut extents = BTreeMap::new();
-        let mut homes = vec![(self.world.slot(0).0, 1 << RADIX)];
-        for &(slot, parent) in &list {
-            let capability = get(slot);
-            let (start, size) = extent(capability).expect("all come from memory");
-            if let Some(parent) = parent {
-                let (from, bytes) = extent(get(parent)).unwrap();
-                assert!(start >= from && start + size <= from + bytes);
-                if let Capability::Untyped { used, address, .. } = get(parent)
-                    && !matches!(capability, Capability::Untyped { .. })
-                {
-                    assert!(start + size <= address + used, "{capability:x?} is behind the watermark");
-                }
-            }
-            if !matches!(capability, Capability::Untyped { .. }) {
-                if let Some((old, _)) = extents.insert(start, (capability, size)) {
-                    assert!(same_object(old, capability), "{old:x?} and {capability:x?}");
-                }
-            }
-            homes.extend(slots_of(capability));
-            if let Capability::Zombie { address, left, .. } = capability {
-                for index in left..slots_of(capability).unwrap().1 {
-                    let inside = Slot(address).offset(index);
-                    assert!(
-                        inside.0 == slot || inside.is_empty(self.memory()),
-                        "{capability:x?} has more left"
-                    );
-                }
-            }
-        }
-        let mut end = 0;
-        for (&start, &(capability, size)) in &extents {
-            assert!(start >= end, "{capability:x?} overlaps another object");
-            end = start + size;
-        }
-        // Every slot in use is in the list, and every slot in the list is in memory that still belongs to slots.
-        for &(first, count) in &homes[1..] {
-            for slot in (0..count).map(|index| first + index * SLOT_SIZE) {
-                assert_eq!(listed.contains(&slot), get(slot) != Capability::Null, "{slot:#x}");
-            }
-        }
-        for slot in &listed {
-            assert!(
-                homes.iter().any(|&(first, n)| (first..first + n * SLOT_SIZE).contains(slot)),
-                "{slot:#x}"
-            );
-        }
-        list
+    /// What must hold between any two steps does; and the list, each slot with its parent as the kernel would tell it.
+    fn check(&self) -> List {
+        let lists = self.world.check();
+        lists.into_iter().find(|list| list[0].0 == self.root.0).unwrap()
     }
 
     /// The kernel and the model agree.

@@ -97,6 +97,30 @@ impl<M: Machine> Kernel<M> {
         Ok(())
     }
 
+    /// Is a table missing for a page at `va`? [`Kernel::map_table`] puts one there.
+    pub fn lacks_table(&self, root: u64, va: u64, size: PageSize) -> bool {
+        matches!(self.walk(root, va, size.level()), Err((_, entry)) if self.machine.read(entry) == 0)
+    }
+
+    /// Maps the page of a capability that is not mapped: the capability, mapped. `asked` and `bits` are the arguments of
+    /// [`Invocation::PageMap`]; errors are those of [`page_attributes`] and [`Kernel::map_page`].
+    pub fn map_new_page(
+        &mut self,
+        vspace: (u64, u16),
+        va: u64,
+        capability: Capability,
+        asked: Rights,
+        bits: u64,
+    ) -> Result<Capability, Refusal> {
+        let Capability::Page { address, size, device, rights, mapped: None } = capability else {
+            return Err(Refusal::capability(0));
+        };
+        let attributes = page_attributes(device, rights, asked, bits)?;
+        self.map_page(vspace, va, (address, size), attributes, false)?;
+        let mapped = Some(Mapped { asid: vspace.1, va });
+        Ok(Capability::Page { address, size, device, rights, mapped })
+    }
+
     /// Takes a page out of the address space it was mapped in, if it is still there.
     pub(super) fn unmap_page(&mut self, mapped: Mapped, address: u64, size: PageSize) {
         let root = self.asids[usize::from(mapped.asid)];

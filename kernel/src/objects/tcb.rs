@@ -38,34 +38,31 @@ pub enum State {
     Inactive = 0,
     /// Able to run.
     Running = 1,
-    /// Able to run, beginning again with the system call it was in.
-    Restart = 2,
     /// Waiting for a message.
-    BlockedOnReceive = 3,
+    BlockedOnReceive = 2,
     /// Waiting for a receiver.
-    BlockedOnSend = 4,
+    BlockedOnSend = 3,
     /// Waiting for a reply.
-    BlockedOnReply = 5,
+    BlockedOnReply = 4,
     /// Waiting for a signal.
-    BlockedOnNotification = 6,
+    BlockedOnNotification = 5,
 }
 
 impl State {
     fn from_word(word: u64) -> State {
         match word {
             1 => State::Running,
-            2 => State::Restart,
-            3 => State::BlockedOnReceive,
-            4 => State::BlockedOnSend,
-            5 => State::BlockedOnReply,
-            6 => State::BlockedOnNotification,
+            2 => State::BlockedOnReceive,
+            3 => State::BlockedOnSend,
+            4 => State::BlockedOnReply,
+            5 => State::BlockedOnNotification,
             _ => State::Inactive,
         }
     }
 
     /// May the scheduler choose it?
     pub const fn is_runnable(self) -> bool {
-        matches!(self, State::Running | State::Restart)
+        matches!(self, State::Running)
     }
 }
 

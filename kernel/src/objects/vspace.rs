@@ -79,10 +79,14 @@ impl<M: Machine> Kernel<M> {
         Ok(entry_address(current, va, level))
     }
 
-    /// Puts a table that is all zeros where one is missing on the way to `va`. Answers with the first address that it
-    /// translates. Errors: [`Error::InvalidArgument`] 0 for an address that is not a program's, [`Error::DeleteFirst`] if
-    /// no table is missing.
-    pub fn map_table(&mut self, root: u64, va: u64, address: u64) -> Result<u64, Refusal> {
+    /// Puts a table that is all zeros where the first one is missing on the way to `va`: the capability to it. Errors:
+    /// [`Error::InvalidArgument`] 0 for an address that is not a program's, [`Error::DeleteFirst`] if none is missing.
+    pub fn map_table(
+        &mut self,
+        (root, asid): (u64, u16),
+        va: u64,
+        address: u64,
+    ) -> Result<Capability, Refusal> {
         if !Half::User.contains(va) {
             return Err(Refusal::argument(0));
         }
@@ -90,7 +94,8 @@ impl<M: Machine> Kernel<M> {
             Err((level, entry)) if self.machine.read(entry) == 0 => {
                 self.machine.write(entry, table(address));
                 self.machine.publish_tables();
-                Ok(va & !(span(level) - 1))
+                let mapped = Some(Mapped { asid, va: va & !(span(level) - 1) });
+                Ok(Capability::PageTable { address, mapped })
             }
             _ => Err(Error::DeleteFirst.into()),
         }
@@ -130,13 +135,12 @@ impl<M: Machine> Kernel<M> {
                 if mapped.is_some() {
                     return Err(Refusal::capability(0).into());
                 }
-                let (root, asid) = self.vspace_argument(request, 0)?;
+                let vspace = self.vspace_argument(request, 0)?;
                 if attributes != 0 {
                     return Err(Refusal::argument(1).into());
                 }
-                let va = self.map_table(root, va, address)?;
-                let mapped = Some(Mapped { asid, va });
-                request.slot.set(&mut self.machine, Capability::PageTable { address, mapped });
+                let capability = self.map_table(vspace, va, address)?;
+                request.slot.set(&mut self.machine, capability);
                 Ok(0)
             }
             Invocation::PageTableUnmap => {

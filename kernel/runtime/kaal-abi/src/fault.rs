@@ -9,7 +9,7 @@ pub enum Kind {
     /// A capability address led nowhere. MR0: pc, MR1: the address, MR2: 1 while receiving, MR3: a
     /// [`super::lookup`] fault, MR4: bits left.
     Capability = 1,
-    /// An unknown system call. MR0 to MR7: x0 to x7, MR8: pc, MR9: sp, MR10: x30, MR11: pstate, MR12: the number.
+    /// An unknown system call. MR0 to MR7: x0 to x7, MR8: pc, of the SVC itself, which a handler has to move on, MR9: sp, MR10: x30, MR11: pstate, MR12: the number.
     UnknownSyscall = 2,
     /// An exception that is no system call and no memory fault. MR0: pc, MR1: sp, MR2: pstate, MR3: ESR_EL1's class, MR4: ESR_EL1.
     UserException = 3,

@@ -23,7 +23,7 @@ fn world() -> World {
 /// The badges that the notification has been signalled with.
 fn signals(world: &World) -> u64 {
     match world.get(NOTIFICATION) {
-        Capability::Notification { address, .. } => world.kernel.machine.read(address),
+        Capability::Notification { address, .. } => world.kernel.machine.read(address + 16),
         other => panic!("{other:?}"),
     }
 }

@@ -89,8 +89,13 @@ impl Duel {
                 }
             }
             // What is no slot may be scribbled on: it is to be cleared before it becomes something else.
-            if matches!(kind, ObjectType::Page | ObjectType::Endpoint | ObjectType::Notification) {
-                let word = at + self.chance.below(size / 8) * 8;
+            let scribble = match kind {
+                ObjectType::Page => Some(at + self.chance.below(size / 8) * 8),
+                // The signals, which mean nothing while there are none.
+                ObjectType::Notification => Some(at + 16),
+                _ => None,
+            };
+            if let Some(word) = scribble {
                 self.world.kernel.machine.write(word, u64::MAX);
             }
         }
@@ -196,7 +201,7 @@ impl Duel {
 
     /// Takes the kernel's state for the model's.
     fn adopt(&mut self) {
-        let list = self.list();
+        let list = self.check();
         self.nodes = list
             .into_iter()
             .map(|(slot, parent)| {
@@ -241,7 +246,7 @@ impl Duel {
         let root = self.root;
         self.persist(|world| world.kernel.revoke(root));
         self.forget(&self.descendants(root.0));
-        assert_eq!(self.list(), [(root.0, None)]);
+        assert_eq!(self.check(), [(root.0, None)]);
         for slot in (FREE..1 << RADIX).map(|n| self.world.slot(n)) {
             assert!(slot.is_empty(self.memory()));
         }
@@ -251,7 +256,7 @@ impl Duel {
 #[test]
 fn random_operations_agree_with_the_model() {
     let mut preemptions = 0;
-    for seed in 0..30 {
+    for seed in 0..20 {
         let mut duel = Duel::new(seed);
         for _ in 0..250 {
             duel.step();
@@ -259,7 +264,7 @@ fn random_operations_agree_with_the_model() {
         duel.end();
         preemptions += duel.preemptions;
     }
-    assert!(preemptions > 100, "{preemptions}");
+    assert!(preemptions > 30, "{preemptions}");
 }
 
 /// CNodes and threads whose last capabilities lie in each other, in circles too.
@@ -293,7 +298,7 @@ fn knot(duel: &mut Duel) {
 #[test]
 fn knots_of_last_capabilities_come_undone_step_by_step() {
     let mut largest = 0;
-    for seed in 0..1000 {
+    for seed in 0..2000 {
         let mut duel = Duel::new(seed);
         knot(&mut duel);
         for _ in 0..2 {
