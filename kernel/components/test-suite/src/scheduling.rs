@@ -66,13 +66,16 @@ extern "C" fn take_turns(name: u64) -> ! {
 }
 
 fn round_robin(env: &mut Env) {
-    let helpers = [1, 2, 3].map(|name| (name, env.helper(SAME)));
-    // A tick in between disturbs the order; some attempt will be without one.
+    let helpers = [1, 2, 3].map(|name| (name, env.helper(LOWER)));
+    let (done, last) = (env.notification(), env.helper(LOWER - 1));
+    // A time slice that ends in between disturbs the order; some attempt will be without that.
     for _ in 0..50 {
         for (name, helper) in &helpers {
             helper.start(take_turns, *name);
         }
-        eventually(|| log_length() == 12);
+        last.start(signal, done.0.0);
+        done.wait();
+        assert_eq!(log_length(), 12);
         let turns: [u64; 12] = core::array::from_fn(|n| (n as u64 % 3 + 1) << 8 | n as u64 / 3);
         if take_log()[..12] == turns {
             return;
