@@ -116,13 +116,15 @@ core::arch::global_asm!(
     // seven(x): 7
     "seven: mov x0, #7",
     "ret",
-    // ask(endpoint, address): sends what is at the address to the endpoint, for ever.
+    // ask(endpoint, address): sends what is at the address to the endpoint and yields, for ever.
     "ask: mov x9, x0",
     "mov x10, x1",
     "1: ldr x2, [x10]",
     "mov x0, x9",
     "mov x1, #1",
     "mov x7, #-3",
+    "svc #0",
+    "mov x7, #-7",
     "svc #0",
     "b 1b",
     "samples_end:",
