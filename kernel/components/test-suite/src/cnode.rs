@@ -8,7 +8,7 @@ use kaal_sys::{CNode, CPtr, Endpoint, Notification, Path, invoke, invoke_raw};
 /// The tests.
 pub const TESTS: &[Test] = &[
     ("cnode: copy, move and delete", copy_move_delete),
-    ("cnode: mint and mutate set a badge once", badges),
+    ("cnode: mint sets a badge once, mutate a guard", badges),
     ("cnode: rotate moves two capabilities, or swaps them", rotate),
     ("cnode: full destinations are refused", full_destination),
     ("cnode: empty sources are refused", empty_source),
@@ -48,18 +48,27 @@ fn badge(plain: Notification, cap: CPtr) -> u64 {
 
 fn badges(env: &mut Env) {
     let plain = env.notification();
-    let (minted, mutated, slot) = (env.slot(), env.slot(), env.slot());
+    let (minted, slot) = (env.slot(), env.slot());
     minted.mint(at(plain.0), rights::ALL, 0x55).unwrap();
     assert_eq!(badge(plain, minted.cptr()), 0x55);
-    slot.copy(at(plain.0), rights::ALL).unwrap();
-    mutated.mutate(slot, u64::MAX).unwrap();
-    assert_eq!((badge(plain, mutated.cptr()), slot.cptr().kind()), (u64::MAX, kind::EMPTY));
+    // A capability that is moved takes along what derives from it, so it keeps the badge it has, or that it has none.
+    refused(slot.mutate(at(plain.0), 1), Error::InvalidArgument, &[4]);
+    slot.mutate(minted, 0).unwrap();
+    minted.take(slot).unwrap();
     // Once there is one, it stays.
     refused(slot.mint(minted, rights::ALL, 0x56), Error::InvalidArgument, &[5]);
     refused(slot.mutate(minted, 0x56), Error::InvalidArgument, &[4]);
     assert_eq!((badge(plain, minted.cptr()), slot.cptr().kind()), (0x55, kind::EMPTY));
     slot.copy(minted, rights::ALL).unwrap();
     assert_eq!(badge(plain, slot.cptr()), 0x55);
+    slot.delete().unwrap();
+    // CNodes: guards can be changed as often as one likes.
+    let cnode = env.cnode(2);
+    cnode.at(3, 2).take(minted).unwrap();
+    slot.mutate(at(cnode.0), 5 << 6 | 4).unwrap();
+    at(cnode.0).mutate(slot, 6 << 6 | 3).unwrap();
+    minted.take(cnode.at(6 << 2 | 3, 5)).unwrap();
+    assert_eq!(minted.cptr().kind(), kind::NOTIFICATION);
 }
 
 fn rotate(env: &mut Env) {
@@ -80,11 +89,16 @@ fn rotate(env: &mut Env) {
     refused(at(b).rotate(0, none, 0, at(a)), Error::FailedLookup, &[0, lookup::MISSING_CAPABILITY]);
     refused(at(b).rotate(0, at(a), 0, none), Error::FailedLookup, &[1, lookup::MISSING_CAPABILITY]);
     assert_eq!(kinds(), [kind::NOTIFICATION, kind::ENDPOINT, kind::EMPTY]);
-    // With badges: the notification moves to b with one, the endpoint follows to where it was with another.
-    at(b).rotate(7, empty, 9, at(a)).unwrap();
-    assert_eq!(kinds(), [kind::ENDPOINT, kind::EMPTY, kind::NOTIFICATION]);
-    Notification(b).signal();
-    assert_eq!(Notification(b).poll(), 7);
+    // With guards, for CNodes.
+    let (one, two, free) = (env.cnode(2), env.cnode(2), env.slot());
+    one.at(1, 2).copy(at(a), rights::ALL).unwrap();
+    two.at(2, 2).copy(at(empty.cptr()), rights::ALL).unwrap();
+    free.rotate(1 << 6 | 1, at(one.0), 2 << 6 | 2, at(two.0)).unwrap();
+    at(b).take(CNode(free.cptr()).at(0b101, 3)).unwrap();
+    assert_eq!(b.kind(), kind::ENDPOINT);
+    at(b).delete().unwrap();
+    at(b).take(one.at(0b1010, 4)).unwrap();
+    assert_eq!((b.kind(), two.0.kind()), (kind::NOTIFICATION, kind::EMPTY));
 }
 
 fn full_destination(env: &mut Env) {

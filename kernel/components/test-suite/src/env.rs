@@ -2,9 +2,9 @@
 
 use core::fmt::Debug;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use kaal_sys::abi::{Error, ObjectType, buffer, registers, rights};
+use kaal_sys::abi::{Error, ObjectType, TIME_SLICE, buffer, registers, rights};
 use kaal_sys::child::{self, slot};
-use kaal_sys::{CNode, CPtr, Endpoint, Notification, Page, Path, Result, Tcb, Untyped, VSpace, thread};
+use kaal_sys::{CNode, CPtr, Endpoint, Notification, Page, Path, Result, Tcb, Untyped, VSpace, thread, time};
 
 /// A test: what it shows, and how.
 pub type Test = (&'static str, fn(&mut Env));
@@ -214,7 +214,7 @@ pub fn make_at(memory: Untyped, kind: ObjectType, size_bits: u64, slot: Path) ->
 pub fn exit() -> ! {
     let tcb = Tcb(CPtr(thread::buffer_word(buffer::USER_DATA)));
     loop {
-        let _ = tcb.suspend();
+        tcb.suspend().unwrap();
     }
 }
 
@@ -235,6 +235,26 @@ pub fn set_word(address: u64, value: u64) {
 pub fn refused<T: Debug>(result: Result<T>, error: Error, words: &[u64]) {
     let failure = result.expect_err("it was not refused");
     assert_eq!((failure.error, &failure.words[..words.len()]), (error, words));
+}
+
+/// Lets threads of the same priority run until `condition` holds.
+///
+/// When the tick preempts whom depends on the machine's speed, so tests never count turns.
+#[track_caller]
+pub fn eventually(condition: impl Fn() -> bool) {
+    for _ in 0..100_000 {
+        if condition() {
+            return;
+        }
+        thread::yield_now();
+    }
+    panic!("it never happened");
+}
+
+/// Uses up more than a time slice, in which threads of the same priority run, too.
+pub fn pass_time() {
+    let start = time::now();
+    while time::now() - start < 3 * TIME_SLICE * time::frequency() / 10_000 {}
 }
 
 /// What helpers share with the test, zero at its start: each test has memory of its own.
@@ -259,13 +279,20 @@ pub fn log(what: u64) {
     LOG[n].store(what, Relaxed);
 }
 
+/// How many things have happened since the last time.
+pub fn log_length() -> usize {
+    LOGGED.load(Relaxed)
+}
+
+/// What has happened since the last time.
+pub fn take_log() -> [u64; 64] {
+    LOGGED.store(0, Relaxed);
+    core::array::from_fn(|n| LOG[n].load(Relaxed))
+}
+
 /// Checks what has happened since the last time, in order.
 #[track_caller]
 pub fn logged(expected: &[u64]) {
-    let mut seen = [0; 64];
-    let count = LOGGED.swap(0, Relaxed);
-    for (n, value) in seen.iter_mut().enumerate().take(count) {
-        *value = LOG[n].load(Relaxed);
-    }
-    assert_eq!(&seen[..count], expected);
+    let count = log_length();
+    assert_eq!(&take_log()[..count], expected);
 }

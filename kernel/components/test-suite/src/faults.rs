@@ -14,7 +14,6 @@ mod class {
     pub const FETCH: u64 = 0x20;
     pub const MISALIGNED_PC: u64 = 0x22;
     pub const DATA: u64 = 0x24;
-    pub const MISALIGNED_SP: u64 = 0x26;
     pub const BREAKPOINT: u64 = 0x3c;
 }
 
@@ -65,9 +64,8 @@ extern "C" fn exception(which: u64) -> ! {
             3 => asm!("msr daifset, #2"),
             4 => asm!("hvc #0"),
             5 => asm!("smc #0"),
-            6 => asm!("mov {0}, sp", "add sp, {0}, #8", "ldr {0}, [sp]", "sub sp, sp, #8", out(reg) _),
-            7 => asm!("msr ttbr0_el1, xzr"),
-            8 => asm!("eret"),
+            6 => asm!("msr ttbr0_el1, xzr"),
+            7 => asm!("eret"),
             _ => asm!("tlbi vmalle1"),
         }
     }
@@ -126,18 +124,17 @@ tests! {
     "fault: a stack that overflows", |env| stack(env);
     "fault: an undefined instruction", |env| user(env, 0, class::UNKNOWN);
     "fault: a privileged register is read", |env| user(env, 1, class::UNKNOWN);
-    "fault: a privileged register is written", |env| user(env, 7, class::UNKNOWN);
+    "fault: a privileged register is written", |env| user(env, 6, class::UNKNOWN);
     "fault: a breakpoint", |env| user(env, 2, class::BREAKPOINT);
     "fault: interrupts are masked", |env| user(env, 3, class::SYSTEM);
     "fault: calls to hypervisor and firmware", |env| {
         user(env, 4, class::UNKNOWN);
         user(env, 5, class::UNKNOWN);
     };
-    "fault: a misaligned stack pointer", |env| user(env, 6, class::MISALIGNED_SP);
     "fault: a misaligned jump", |env| misaligned(env);
     "fault: an exception return, a TLB invalidation", |env| {
+        user(env, 7, class::UNKNOWN);
         user(env, 8, class::UNKNOWN);
-        user(env, 9, class::UNKNOWN);
     };
     "fault: an unknown system call, with its registers", |env| unknown_syscall(env);
     "fault: memory is supplied, and the thread goes on", |env| supply(env);

@@ -24,6 +24,25 @@ const DATA: u64 = CODE + PAGE;
 const BUFFER: u64 = DATA + PAGE;
 /// Log2 of its slots.
 const SLOTS: u64 = 5;
+/// What the capabilities in some slots know: the first label and the last.
+const LABELS: [(u64, u64, u64); 16] = [
+    (1, 2, 15),
+    (2, 16, 24),
+    (5, 31, 34),
+    (6, 1, 1),
+    (9, 31, 34),
+    (10, 29, 30),
+    (11, 31, 34),
+    (12, 2, 15),
+    (13, 16, 24),
+    (14, 26, 28),
+    (15, 35, 35),
+    (17, 31, 34),
+    (24, 29, 30),
+    (25, 29, 30),
+    (26, 29, 30),
+    (27, 16, 24),
+];
 /// Where its fault endpoint is.
 const EVENTS: u64 = 4;
 
@@ -51,10 +70,24 @@ core::arch::global_asm!(
     "str x0, [x23], #8",
     "subs x24, x24, #1",
     "b.ne 2b",
+    "bl 10f", // the capability: a slot, or in a sixteenth of the cases anything
+    "lsr x9, x0, #12",
+    "tst x0, #0xf00",
+    "and x0, x0, #31",
+    "csel x25, x9, x0, eq",
     "bl 10f", // message information: a label, up to 15 words, up to 3 capabilities, or whatever
     "and x9, x0, #63",
     "ubfx x10, x0, #8, #4",
     "ubfx x11, x0, #16, #2",
+    "and x12, x25, #31", // in seven of eight cases a label that the capability in this slot knows
+    "add x12, x28, x12, lsl #3",
+    "ldp w12, w13, [x12, #64]",
+    "lsr x14, x0, #40",
+    "udiv x15, x14, x13",
+    "msub x14, x15, x13, x14",
+    "add x12, x12, x14",
+    "tst x0, #0x700000",
+    "csel x9, x9, x12, eq",
     "orr x1, x10, x11, lsl #7",
     "orr x1, x1, x9, lsl #12",
     "tst x0, #0xf000000",
@@ -62,10 +95,11 @@ core::arch::global_asm!(
     "bl 10f",
     "mov x1, x0",
     "3: bl 10f", // the number: Call in most cases, or 0 to -11 but for -9
-    "and x9, x0, #31",
-    "sub x7, x9, #31",
-    "cmp x9, #20",
-    "ccmp x9, #22, #4, hs",
+    "and x9, x0, #63",
+    "sub x7, x9, #63",
+    "mov x10, #54",
+    "cmp x9, #52",
+    "ccmp x9, x10, #4, hs",
     "b.ne 5f",
     "mov x7, #-1",
     "5: bl 20f",
@@ -76,7 +110,7 @@ core::arch::global_asm!(
     "mov x4, x0",
     "bl 20f",
     "mov x5, x0",
-    "bl 20f",
+    "mov x0, x25",
     "str x20, [x28]",
     "svc #0",
     "b fuzzer",
@@ -88,16 +122,17 @@ core::arch::global_asm!(
     "eor x20, x20, x20, lsl #17",
     "mov x0, x20",
     "ret",
-    // A random value: in half of the cases a slot, else 64, an address nearby, a byte, or anything.
+    // A random value, in eighths: 3 a slot, 2 the depth 64, and an address nearby, a byte, or anything.
     "20: mov x26, x30",
     "bl 10b",
     "and x9, x0, #7",
     "lsr x0, x0, #8",
-    "cmp x9, #4",
+    "cmp x9, #3",
     "b.hs 21f",
     "and x0, x0, #31",
     "ret x26",
-    "21: b.ne 22f",
+    "21: cmp x9, #5",
+    "b.hs 22f",
     "mov x0, #64",
     "ret x26",
     "22: cmp x9, #6",
@@ -186,6 +221,7 @@ impl Parts {
             let object = self.make(kind, bits, 3);
             own.at(n, SLOTS).take(at(object)).unwrap();
         }
+        own.at(27, SLOTS).copy(at(cspace.cptr()), rights::ALL).unwrap();
         for (n, cap) in [(14, slot::UART_IRQ), (15, slot::DOMAIN)] {
             own.at(n, SLOTS).copy(at(CPtr(cap)), rights::ALL).unwrap();
         }
@@ -230,6 +266,11 @@ fn fuzz(env: &mut Env) {
     let (data, shared) = env.mapped_page();
     set_word(shared, SEED);
     set_word(shared + 16, CALLS);
+    for n in 0..1 << SLOTS {
+        let (first, last) =
+            LABELS.iter().find(|entry| entry.0 == n).map_or((1, 36), |entry| (entry.1, entry.2));
+        set_word(shared + 64 + 8 * n, first | (last - first + 1) << 32);
+    }
     let parts = Parts { memory: env.untyped(18), slots: env.slots(8), code, data, events: weak.cptr() };
     let idler = env.badged(events.0, 2);
     env.spawn(LOWER - 1, idle, idler.0);

@@ -141,5 +141,7 @@ fn bound_call(env: &mut Env) {
     logged(&[]);
     message::reply(Message::new(8, &[]));
     logged(&[8]);
+    // Nobody else may wait for it, or poll it, while it is bound.
+    helper.tcb.unbind().unwrap();
     assert_eq!(plain.poll(), 1);
 }

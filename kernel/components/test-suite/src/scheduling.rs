@@ -4,7 +4,7 @@ use crate::env::*;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use kaal_sys::abi::{DOMAINS, Error};
 use kaal_sys::child::{self, slot};
-use kaal_sys::{CPtr, Domain, Endpoint, Message, Notification, Tcb, message, thread, time};
+use kaal_sys::{CPtr, Domain, Endpoint, Message, Notification, Tcb, fault::Fault, message, thread, time};
 
 /// The tests.
 pub const TESTS: &[Test] = &[
@@ -12,6 +12,7 @@ pub const TESTS: &[Test] = &[
     ("scheduling: priorities changed take effect at once", changes),
     ("scheduling: yielding threads take turns", round_robin),
     ("scheduling: spinning threads are preempted, and lose no register", preemption),
+    ("scheduling: nor a floating-point register, where the processor has any", floating_point),
     ("scheduling: a lower priority gets nothing of a higher one's time", starvation),
     ("scheduling: a thread that wakes preempts lower ones", wake_up),
     ("scheduling: no priority beyond the authority's maximum", maximum),
@@ -28,8 +29,8 @@ extern "C" fn note(argument: u64) -> ! {
 fn priorities(env: &mut Env) {
     let lower = env.spawn(LOWER, note, 1);
     env.spawn(HIGHER, note, 2);
-    env.spawn(SAME, note, 3);
     logged(&[2]);
+    env.spawn(SAME, note, 3);
     thread::yield_now();
     logged(&[3]);
     thread::yield_now();
@@ -42,11 +43,11 @@ fn priorities(env: &mut Env) {
 
 fn changes(env: &mut Env) {
     env.spawn(LOWER, note, 1);
-    env.spawn(LOWER - 1, note, 2);
-    let waiting = env.spawn(LOWER - 2, note, 3);
+    env.spawn(LOWER - 2, note, 2);
+    let waiting = env.spawn(LOWER - 4, note, 3);
     TCB.set_priority(TCB, LOWER - 1).unwrap();
     logged(&[1]);
-    thread::yield_now();
+    TCB.set_priority(TCB, LOWER - 3).unwrap();
     logged(&[2]);
     TCB.set_priority(TCB, SAME).unwrap();
     waiting.tcb.set_sched_params(TCB, 0, HIGHER).unwrap();
@@ -66,20 +67,27 @@ extern "C" fn take_turns(name: u64) -> ! {
 }
 
 fn round_robin(env: &mut Env) {
-    for name in 1..=3 {
-        env.spawn(SAME, take_turns, name);
+    let helpers = [1, 2, 3].map(|name| (name, env.helper(LOWER)));
+    let (done, last) = (env.notification(), env.helper(LOWER - 1));
+    // A time slice that ends in between disturbs the order; some attempt will be without that.
+    for _ in 0..50 {
+        for (name, helper) in &helpers {
+            helper.start(take_turns, *name);
+        }
+        last.start(signal, done.0.0);
+        done.wait();
+        assert_eq!(log_length(), 12);
+        let turns: [u64; 12] = core::array::from_fn(|n| (n as u64 % 3 + 1) << 8 | n as u64 / 3);
+        if take_log()[..12] == turns {
+            return;
+        }
     }
-    for round in 0..4 {
-        thread::yield_now();
-        logged(&[1 << 8 | round, 2 << 8 | round, 3 << 8 | round]);
-    }
+    panic!("they never took turns");
 }
 
 core::arch::global_asm!(
     // compute(rounds, seed): 1 if every register kept its value over a loop of that many rounds.
     ".section .text.compute, \"ax\"",
-    ".arch_extension fp",
-    ".arch_extension simd",
     ".global compute",
     "compute:",
     "stp x29, x30, [sp, #-96]!",
@@ -91,21 +99,11 @@ core::arch::global_asm!(
     ".irp n, 2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30",
     "add x\\n, x1, #\\n",
     ".endr",
-    ".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31",
-    "dup v\\n\\().2d, x1",
-    ".endr",
     "1: subs x0, x0, #1",
     "b.ne 1b",
     ".irp n, 2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30",
     "sub x\\n, x\\n, #\\n",
     "cmp x\\n, x1",
-    "b.ne 2f",
-    ".endr",
-    ".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31",
-    "mov x2, v\\n\\().d[0]",
-    "mov x3, v\\n\\().d[1]",
-    "cmp x2, x1",
-    "ccmp x3, x1, #0, eq",
     "b.ne 2f",
     ".endr",
     "2: cset x0, eq",
@@ -116,10 +114,32 @@ core::arch::global_asm!(
     "ldp x27, x28, [sp, #80]",
     "ldp x29, x30, [sp], #96",
     "ret",
+    // compute_floating(rounds, seed): the same for floating-point registers.
+    ".arch_extension fp",
+    ".arch_extension simd",
+    ".global compute_floating",
+    "compute_floating:",
+    ".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31",
+    "dup v\\n\\().2d, x1",
+    ".endr",
+    "1: subs x0, x0, #1",
+    "b.ne 1b",
+    ".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31",
+    "mov x2, v\\n\\().d[0]",
+    "mov x3, v\\n\\().d[1]",
+    "cmp x2, x1",
+    "ccmp x3, x1, #0, eq",
+    "b.ne 2f",
+    ".endr",
+    "2: cset x0, eq",
+    "ret",
+    ".arch_extension nosimd",
+    ".arch_extension nofp",
 );
 
 unsafe extern "C" {
     safe fn compute(rounds: u64, seed: u64) -> u64;
+    safe fn compute_floating(rounds: u64, seed: u64) -> u64;
 }
 
 const SPINNERS: usize = 3;
@@ -127,16 +147,12 @@ const SPINNERS: usize = 3;
 static ROUNDS: [AtomicU64; SPINNERS] = [const { AtomicU64::new(0) }; SPINNERS];
 
 /// Computes; signals the notification in shared word 0 + its number when it has been preempted and come back 3 times.
-extern "C" fn spin(number: u64) -> ! {
+fn spin_with(number: u64, compute: fn(u64) -> u64) -> ! {
     let own = number as usize;
     let others = || (0..SPINNERS).filter(|&n| n != own).map(|n| ROUNDS[n].load(Relaxed)).sum::<u64>();
     let (mut seen, mut preempted) = (others(), 0);
     loop {
-        assert_eq!(
-            compute(1000 + number, 0x1234_5678_9abc_0000 << number),
-            1,
-            "spinner {number} lost a register"
-        );
+        assert_eq!(compute(number), 1, "spinner {number} lost a register");
         ROUNDS[own].fetch_add(1, Relaxed);
         let now = others();
         if now != seen {
@@ -149,15 +165,47 @@ extern "C" fn spin(number: u64) -> ! {
     }
 }
 
-fn preemption(env: &mut Env) {
+fn seed(number: u64) -> u64 {
+    0x1234_5678_9abc_0000 << number
+}
+
+extern "C" fn spin(number: u64) -> ! {
+    spin_with(number, |number| compute(1000 + number, seed(number)))
+}
+
+extern "C" fn spin_floating(number: u64) -> ! {
+    spin_with(number, |number| compute_floating(1000 + number, seed(number)))
+}
+
+fn preempt(env: &mut Env, program: Program) {
     let done = env.notification();
     for n in 0..SPINNERS {
         share(n, env.badged(done.0, 1 << n).0);
-        env.spawn(SAME, spin, n as u64);
+        env.spawn(SAME, program, n as u64);
     }
     let mut all = 0;
     while all != (1 << SPINNERS) - 1 {
         all |= done.wait();
+    }
+}
+
+fn preemption(env: &mut Env) {
+    preempt(env, spin);
+}
+
+extern "C" fn try_floating(_: u64) -> ! {
+    compute_floating(1, 0);
+    exit()
+}
+
+fn floating_point(env: &mut Env) {
+    let faults = env.endpoint();
+    env.spawn_handled(faults, HIGHER, try_floating, 0);
+    match Fault::from(&faults.nb_recv()) {
+        None => preempt(env, spin_floating),
+        // Floating point is not there (Arm DDI 0487, D17.2.37, EC 7).
+        Some(Fault::UserException { class: 7, .. }) => {}
+        Some(fault) => panic!("another fault: {fault}"),
     }
 }
 
@@ -167,17 +215,12 @@ extern "C" fn count(n: u64) -> ! {
     }
 }
 
-fn spin_for(ticks: u64) {
-    let start = time::now();
-    while time::now() - start < ticks * time::frequency() / 10_000 {}
-}
-
 fn starvation(env: &mut Env) {
     let lower = env.spawn(LOWER, count, 0);
-    spin_for(12);
+    pass_time();
     assert_eq!(shared(0), 0);
     lower.tcb.set_priority(TCB, SAME).unwrap();
-    spin_for(12);
+    pass_time();
     assert!(shared(0) > 0, "a thread of the same priority had no turn");
 }
 
@@ -276,6 +319,6 @@ fn counter(_: &mut Env) {
         assert!(now >= last);
         last = now;
     }
-    spin_for(1);
+    pass_time();
     assert!(time::now() > last);
 }

@@ -4,7 +4,7 @@ use crate::env::*;
 use core::arch::asm;
 use kaal_sys::abi::{Error, Invocation, registers, rights};
 use kaal_sys::child::{self, slot};
-use kaal_sys::{CPtr, Endpoint, Message, Page, Tcb, VSpace, invoke, thread};
+use kaal_sys::{CPtr, Endpoint, Message, Page, Tcb, VSpace, invoke, message, thread};
 
 /// The tests.
 pub const TESTS: &[Test] = &[
@@ -31,22 +31,20 @@ extern "C" fn count(_: u64) -> ! {
 
 fn suspend_resume(env: &mut Env) {
     let helper = env.spawn(SAME, count, 0);
-    for n in 1..=3 {
-        thread::yield_now();
-        assert_eq!(shared(0), n);
-    }
+    eventually(|| shared(0) >= 3);
     helper.tcb.suspend().unwrap();
     helper.tcb.suspend().unwrap();
-    (0..3).for_each(|_| thread::yield_now());
-    assert_eq!(shared(0), 3);
+    let before = shared(0);
+    pass_time();
+    assert_eq!(shared(0), before);
     helper.tcb.resume().unwrap();
     helper.tcb.resume().unwrap();
-    thread::yield_now();
-    assert_eq!(shared(0), 4);
+    eventually(|| shared(0) > before);
     let registers = helper.tcb.read_registers(true, 2).unwrap();
     assert!((helper.stack..=helper.stack + 2 * PAGE).contains(&registers[registers::SP]));
-    thread::yield_now();
-    assert_eq!(shared(0), 4);
+    let before = shared(0);
+    pass_time();
+    assert_eq!(shared(0), before);
 }
 
 extern "C" fn receive(cap: u64) -> ! {
@@ -135,7 +133,7 @@ fn all_registers(env: &mut Env) {
     helper.tcb.write_registers(false, &values).unwrap();
     assert_eq!(helper.tcb.read_registers(false, registers::COUNT).unwrap(), values);
     helper.tcb.resume().unwrap();
-    thread::yield_now();
+    eventually(|| word(va + 256) != 0);
     check_stored(&helper, va);
     let after = helper.tcb.read_registers(true, registers::COUNT).unwrap();
     assert_eq!(after[registers::X0 + 28], pattern(28 + registers::X0 as u64));
@@ -153,7 +151,7 @@ fn harmless_state(env: &mut Env) {
     values[registers::PSTATE] = 0xa000_03c5 | 1 << 21 | 1 << 20;
     helper.tcb.write_registers(true, &values).unwrap();
     assert_eq!(helper.tcb.read_registers(false, 3).unwrap()[registers::PSTATE], 0xa000_0000);
-    thread::yield_now();
+    eventually(|| word(va + 256) != 0);
     check_stored(&helper, va);
 }
 
@@ -186,17 +184,18 @@ fn copy_registers(env: &mut Env) {
     let running = env.spawn(SAME, count, 0);
     let second = env.helper(SAME);
     second.tcb.copy_registers(running.tcb, 1 | 2 | 4 | 8).unwrap();
-    thread::yield_now();
-    let once = shared(0);
+    let before = shared(0);
+    eventually(|| shared(0) > before + 1);
     second.tcb.suspend().unwrap();
-    thread::yield_now();
-    assert_eq!((once, shared(0)), (1, 1));
+    let before = shared(0);
+    pass_time();
+    assert_eq!(shared(0), before);
     refused(second.tcb.copy_registers(Tcb(CNODE.0), 4), Error::InvalidCapability, &[1]);
 }
 
 extern "C" fn stop(argument: u64) -> ! {
     log(1);
-    Tcb(CPtr(argument)).suspend().unwrap();
+    message::send(CPtr(argument), Message::new(Invocation::TcbSuspend as u64, &[]));
     log(2);
     exit()
 }
@@ -269,7 +268,9 @@ extern "C" fn tell_pointer(_: u64) -> ! {
     // SAFETY: reads a register of the thread's own.
     unsafe { asm!("mrs {}, tpidr_el0", out(reg) pointer) };
     share(0, pointer);
-    thread::yield_now();
+    while shared(2) == 0 {
+        thread::yield_now();
+    }
     // SAFETY: as above.
     unsafe { asm!("mrs {}, tpidr_el0", out(reg) pointer) };
     share(1, pointer);
@@ -281,10 +282,11 @@ extern "C" fn tell_pointer(_: u64) -> ! {
 fn tls_base(env: &mut Env) {
     let own = thread::ipc_buffer();
     let helper = env.spawn(SAME, tell_pointer, 0);
-    thread::yield_now();
+    eventually(|| shared(0) != 0);
     assert_eq!(shared(0), helper.buffer_va);
     helper.tcb.set_tls_base(0x1234_5678_9abc).unwrap();
-    thread::yield_now();
+    share(2, 1);
+    eventually(|| shared(1) != 0);
     assert_eq!((shared(1), thread::ipc_buffer()), (0x1234_5678_9abc, own));
     TCB.set_tls_base(own + 8).unwrap();
     let moved = thread::ipc_buffer();

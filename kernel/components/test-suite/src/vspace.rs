@@ -355,21 +355,22 @@ fn two_spaces(env: &mut Env) {
     let (code, _) = code_page(env);
     let one = foreign(env, code, caps[0], 0x1111);
     let two = foreign(env, code, caps[1], 0x2222);
-    for _ in 0..10 {
-        for _ in 0..2 {
-            let message = endpoint.recv();
-            assert_eq!(message.words[0], 0x1111 * message.badge);
-        }
+    // How often each comes depends on when the tick preempts them.
+    let mut seen = [0; 4];
+    while seen[1] < 10 || seen[2] < 10 {
+        let message = endpoint.recv();
+        assert_eq!(message.words[0], 0x1111 * message.badge);
+        seen[message.badge as usize] += 1;
     }
     // A page taken from one is still the other's.
     let faults = Endpoint(env.badged(endpoint.0, 3));
     one.2.tcb.set_space(faults.0.0, CNODE, 0, one.0).unwrap();
     one.1.unmap().unwrap();
-    let mut seen = [0; 4];
-    for _ in 0..6 {
+    seen = [0; 4];
+    while seen[2] < 10 || seen[3] == 0 {
         seen[endpoint.recv().badge as usize] += 1;
     }
-    assert!(seen[1] <= 1 && seen[2] >= 4 && seen[3] == 1, "{seen:?}");
+    assert!(seen[1] <= 1 && seen[3] == 1, "{seen:?}");
     at(two.0.0).delete().unwrap();
 }
 

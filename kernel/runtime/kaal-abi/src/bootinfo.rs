@@ -22,8 +22,8 @@ pub mod slot {
     pub const DOMAIN: u64 = 6;
     /// The right to end it all.
     pub const POWER: u64 = 7;
-    /// The first slot of what the boot information describes: page tables, boot information pages, device tree pages,
-    /// image pages, untyped memory, in this order.
+    /// The first slot of what the boot information describes: boot information pages, device tree pages, image pages,
+    /// page tables, untyped memory, in this order.
     pub const FIRST_FREE: u64 = 16;
 }
 

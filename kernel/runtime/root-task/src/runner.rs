@@ -59,7 +59,7 @@ pub struct Runner<'a> {
     watchdog: Watchdog,
     bystander: Option<Notification>,
     kinds: [u64; own::FIRST_FREE as usize],
-    name: Text<64>,
+    name: Text<120>,
     why: Text<480>,
 }
 
