@@ -142,6 +142,7 @@ impl World {
             Capability::IrqControl => self.kernel.invoke_irq_control(request),
             Capability::IrqHandler { .. } => self.kernel.invoke_irq_handler(request),
             Capability::Power => self.kernel.invoke_power(request),
+            Capability::Thread { .. } => self.kernel.invoke_tcb(request),
             other => panic!("{other:?} is not invoked here"),
         }
     }

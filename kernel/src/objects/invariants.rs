@@ -82,6 +82,21 @@ impl World {
                 lists.push(self.list(slot, &mut seen));
             }
         }
+        // A thread's master reply capability comes from nowhere and begins a list.
+        let mut masters = Vec::new();
+        for &(slot, _) in lists.iter().flatten() {
+            let of_thread = match Slot(slot).get(&self.kernel.machine) {
+                Capability::Thread { address } => Tcb(address).reply(),
+                Capability::Zombie { address, radix: None, .. } => Slot(address).offset(2),
+                _ => continue,
+            };
+            masters.push(of_thread);
+        }
+        for master in masters {
+            if !seen.contains(&master.0) && !master.is_empty(&self.kernel.machine) {
+                lists.push(self.list(master, &mut seen));
+            }
+        }
         lists
     }
 
