@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Boots kernel/prebuilt/kaal.elf on QEMU in every way it supports, and looks at what it prints.
+# Boots kernel/prebuilt/kaal.elf, and bootimage.elf with the root task, on QEMU in every way they support, and looks at
+# what they print.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 out=$(mktemp -d)
@@ -9,7 +10,7 @@ boot() { # boot NAME MACHINE MEMORY [QEMU ARGUMENT...]: the UART's output in $ou
   local name=$1 machine=$2 memory=$3
   shift 3
   timeout 120 qemu-system-aarch64 -M "virt,gic-version=2,$machine" -cpu cortex-a53 -m "$memory" -nographic -net none \
-    -icount shift=1,sleep=off -kernel "${kernel:-prebuilt/kaal.elf}" "$@" < /dev/null | tr -d '\r' > "$out/$name"
+    -icount "shift=${shift:-1},sleep=off" -kernel "${kernel:-prebuilt/kaal.elf}" "$@" < /dev/null | tr -d '\r' > "$out/$name"
 }
 
 expect() { # expect NAME TEXT...: each text, an extended regular expression, is in the output
@@ -59,4 +60,26 @@ aarch64-linux-gnu-objcopy -O binary prebuilt/kaal.elf "$out/Image"
 head -c 3000000 prebuilt/kaal.elf > "$out/initrd"
 kernel=$out/Image boot image virtualization=off 512M -initrd "$out/initrd" -append 'one two=3'
 expect image 'Arguments:   one two=3' 'Reserved:    0x48000000-' "$passed" "$off"
+
+# With the root task and its tests. They print the same wherever and however fast they run.
+tested='^[1-9][0-9]* passed, 0 failed$'
+suite() { kernel=prebuilt/bootimage.elf boot "$@" && expect "$1" '^Hello from user-space!$' "$tested"; }
+same() { # same NAME NAME: from the first test on
+  cmp -s <(sed -n '/^Tests:/,$p' "$out/$1") <(sed -n '/^Tests:/,$p' "$out/$2") ||
+    { echo "$1 and $2 differ:" >&2; diff "$out/$1" "$out/$2" >&2 || true; exit 1; }
+}
+suite suite virtualization=off 512M
+for memory in 64M 3G; do
+  suite "suite-$memory" virtualization=off $memory
+  same suite "suite-$memory"
+done
+for shift in 0 2 3 4 5; do
+  suite "suite-shift-$shift" virtualization=off 512M
+  same suite "suite-shift-$shift"
+done
+unset shift
+suite suite-el2 virtualization=on 512M
+same suite suite-el2
+suite suite-smp virtualization=off 512M -smp 4
+same suite suite-smp
 echo "kernel boots: all good"

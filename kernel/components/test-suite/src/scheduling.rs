@@ -77,7 +77,7 @@ fn round_robin(env: &mut Env) {
         last.start(signal, done.0.0);
         done.wait();
         assert_eq!(log_length(), 12);
-        let turns: [u64; 12] = core::array::from_fn(|n| (n as u64 % 3 + 1) << 8 | n as u64 / 3);
+        let turns: [u64; 12] = core::array::from_fn(|n| (n as u64 % 3 + 1) * 256 + n as u64 / 3);
         if take_log()[..12] == turns {
             return;
         }
