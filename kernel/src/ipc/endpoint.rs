@@ -22,7 +22,8 @@ pub struct Sending {
 
 /// The rights that matter once a thread waits, as [`Tcb::blocked_flags`] keeps them.
 fn flags_of(rights: Rights) -> u64 {
-    u64::from(rights.grant()) * blocked::GRANT | u64::from(rights.grant_reply()) * blocked::GRANT_REPLY
+    let flag = |set, bit| if set { bit } else { 0 };
+    flag(rights.grant(), blocked::GRANT) | flag(rights.grant_reply(), blocked::GRANT_REPLY)
 }
 
 impl<M: Machine> Kernel<M> {

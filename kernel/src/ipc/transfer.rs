@@ -81,9 +81,9 @@ impl<M: Machine> Kernel<M> {
         if address == 0 {
             return Ok(slots);
         }
-        for n in 0..info.extra_caps() as usize {
+        for (n, slot) in slots.iter_mut().enumerate().take(info.extra_caps() as usize) {
             let name = self.machine.read(address + 8 * (buffer::CAPS_OR_BADGES + n) as u64);
-            slots[n] = Some(self.lookup_slot(sender, name).map_err(|fault| (name, fault))?);
+            *slot = Some(self.lookup_slot(sender, name).map_err(|fault| (name, fault))?);
         }
         Ok(slots)
     }
