@@ -1,0 +1,172 @@
+/** A replay by a kaal that is wrong in one bit: the first instruction whose effect differs is found, and what differs is named with both values. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { decode } from '../../cpu/isa/table.js'
+import { RAM_BASE, RAM_PHYSICAL } from '../../cpu/machine-memory.js'
+import type { Machine } from '../../devices/machine.js'
+import { type Narrowing, narrow } from '../../replay/divergence/narrow.js'
+import { reportLines } from '../../replay/divergence/report.js'
+import { Side, machineWith } from '../../replay/divergence/side.js'
+import type { MachineFactory } from '../../replay/execution.js'
+import { type Divergence, Replayer } from '../../replay/replayer.js'
+import { TraceReader } from '../../trace/reader.js'
+import { onDeviceWrite, onWalk, withChangedMachine, withChangedRow } from './changed-kaal.js'
+import { KAAL, record } from './recording.js'
+
+let path: string
+let reader: TraceReader
+
+beforeAll(async () => {
+  ;({ path } = await record({ kernel: KAAL }))
+  reader = TraceReader.open(path)
+})
+afterAll(() => reader.close())
+
+const plain = { name: 'the plain one', make: machineWith('hybrid') }
+
+/** Replays with another kaal, and narrows where it has diverged. */
+async function diverge(
+  make: MachineFactory,
+  opinions = [plain],
+  from = reader,
+): Promise<{ divergence: Divergence; narrowing: Narrowing; text: string }> {
+  const replayer = new Replayer(from, { make })
+  const result = await replayer.run()
+  if (result.kind !== 'diverged') throw new Error('the replay is the same')
+  const subject = { name: 'the changed one', make }
+  const { divergence } = result
+  const { machine: diverged } = replayer.execution
+  const narrowing = await narrow(from, divergence, { subject, opinions, diverged })
+  return { divergence, narrowing, text: reportLines(narrowing).join('\n') }
+}
+
+/** The first position of a plain machine, by single steps, at which something is so. */
+function firstPosition(holds: (machine: Machine, position: number) => boolean, prepare?: (machine: Machine) => void) {
+  const side = new Side(reader, prepare ? withChangedMachine(prepare) : machineWith('interpreter'))
+  for (let position = 0; position < reader.meta.instructions; position++) {
+    if (holds(side.machine, position)) return position
+    side.advance(position + 1)
+    side.forget()
+  }
+  throw new Error('never')
+}
+
+/** The name of the table's row for the instruction that comes next. */
+function nextRow({ cpu, memory }: Machine): string | undefined {
+  const { pc, el } = cpu.state
+  const physical = cpu.mmu.peek(Number(pc & 0xffff_ffffn), Number(pc >> 32n), el)
+  return physical < 0
+    ? undefined
+    : decode(memory.view.getUint32(RAM_BASE + physical - RAM_PHYSICAL, true))?.instruction.name
+}
+
+/** The narrowing's one item of a kind, with both values as numbers. */
+function item({ items }: Narrowing, kind: string, name: RegExp): [bigint, bigint] {
+  const found = items.filter((each) => each.kind === kind && name.test(each.name))
+  expect(found, JSON.stringify(items)).toHaveLength(1)
+  return [BigInt(found[0].recorded), BigInt(found[0].replayed)]
+}
+
+describe('a fault of one bit', () => {
+  it('in the result of an instruction', async () => {
+    const changed = await withChangedRow('MADD/MSUB', (c) => ({ setX: (n, value) => c.setX(n, value.xor(1)) }))
+    const { divergence, narrowing, text } = await diverge(changed)
+    const expected = firstPosition((machine) => nextRow(machine) === 'MADD/MSUB')
+    expect(narrowing).toMatchObject({ kind: 'instruction', from: expected, reference: 'the plain one' })
+    expect(expected).toBeLessThan(divergence.recorded.icount + divergence.recorded.count)
+    expect(narrowing.items).toHaveLength(1)
+    const [one, other] = item(narrowing, 'register', /^x\d+$/)
+    expect(other).toBe(one ^ 1n)
+    expect(narrowing.place?.instruction).toMatch(/^m(add|sub|ul|neg) x\d+, /)
+    expect(text).toMatch(/ <\S.*\+0x[0-9a-f]+> {2}m(add|sub|ul|neg) x/)
+    expect(text).toContain(`0x${one.toString(16)}`)
+  })
+
+  it('in a flag', async () => {
+    const changed = await withChangedRow('CCMN/CCMP', (c) => ({
+      setFlagsIf: (condition, flags, nzcv) => {
+        c.setFlagsIf(condition, flags, nzcv)
+        c.setNZCV(c.NZCV.xor(4))
+      },
+    }))
+    const { narrowing } = await diverge(changed)
+    const expected = firstPosition((machine) => nextRow(machine) === 'CCMN/CCMP')
+    expect(narrowing).toMatchObject({ kind: 'instruction', from: expected })
+    const [one, other] = item(narrowing, 'flag', /^Z$/)
+    expect(other).toBe(1n - one)
+    expect(narrowing.items).toHaveLength(1)
+    expect(narrowing.place?.instruction).toMatch(/^ccm[np] /)
+  })
+
+  it('in a permission of the MMU', async () => {
+    // The page of one of the walks, well into the boot, that leads to where data may be written.
+    let page: readonly [number, number] | undefined
+    let walks = 0
+    const pick = (machine: Machine) =>
+      onWalk(machine, (lo, hi, { fault, attributes }) => {
+        if (fault === 0 && (attributes & 2) === 0 && machine.cpu.state.el === 0 && ++walks === 3) page = [lo, hi]
+      })
+    const side = new Side(reader, withChangedMachine(pick))
+    side.advance(reader.meta.instructions)
+    expect(page).toBeDefined()
+    let walked = false
+    const isPage = (lo: number, hi: number) => page?.[0] === lo && page[1] === hi
+    const watch = (machine: Machine) =>
+      onWalk(machine, (lo, hi, { fault, attributes }) => {
+        if (isPage(lo, hi) && fault === 0 && (attributes & 2) === 0) walked = true
+      })
+    // The step in which it is walked first is the one before the position at which that is known.
+    const expected = firstPosition(() => walked, watch) - 1
+    const change = (machine: Machine) =>
+      onWalk(machine, (lo, hi, result) => {
+        if (isPage(lo, hi) && result.fault === 0) result.attributes |= 2
+      })
+    const { narrowing } = await diverge(withChangedMachine(change))
+    expect(narrowing).toMatchObject({ kind: 'instruction', from: expected })
+    const entry = narrowing.items.find(({ kind }) => kind === 'TLB')
+    expect(entry?.recorded).toContain('writable')
+    expect(entry?.replayed).toContain('read-only')
+  })
+
+  it('in a register of a device', async () => {
+    const IMSC = 0x0900_0038
+    let written = false
+    const note = (machine: Machine) =>
+      onDeviceWrite(machine, (physical, value) => {
+        written ||= physical === IMSC
+        return value
+      })
+    const expected = firstPosition(() => written, note) - 1
+    const change = (machine: Machine) =>
+      onDeviceWrite(machine, (physical, value) => (physical === IMSC ? value ^ 0x400 : value))
+    const { narrowing } = await diverge(withChangedMachine(change))
+    expect(narrowing).toMatchObject({ kind: 'instruction', from: expected })
+    const [one, other] = item(narrowing, 'device', /^pl011\.imsc$/)
+    expect(other).toBe(one ^ 0x400n)
+    expect(narrowing.place?.instruction).toMatch(/^str /)
+  })
+
+  it('in a timer, by one instruction', async () => {
+    // Two nanoseconds are an instruction.
+    const late = (machine: Machine) => {
+      const { timers } = machine
+      const deadline = timers.nextDeadline.bind(timers)
+      timers.nextDeadline = () => deadline() + 2
+    }
+    const { narrowing, text } = await diverge(withChangedMachine(late))
+    // Where a deadline is met first: the timer's condition comes true at that boundary, behind the instruction before.
+    let met = -1
+    const note = (machine: Machine) => {
+      const { timers } = machine
+      const update = timers.update.bind(timers)
+      timers.update = () => {
+        if (met < 0 && machine.now() >= timers.nextDeadline()) met = machine.icount
+        update()
+      }
+    }
+    new Side(reader, withChangedMachine(note)).advance(reader.meta.instructions)
+    expect(narrowing).toMatchObject({ kind: 'instruction', from: met - 1 })
+    expect(item(narrowing, 'system register', /^cntv_ctl_el0$/)).toEqual([5n, 1n])
+    expect(item(narrowing, 'device', /^gicv2\.level\[0\]$/)).toEqual([1n << 27n, 0n])
+    expect(text).toMatch(/\n {2}processor irq +recorded 0x1 {2}replayed 0x0\n/)
+  })
+})
