@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { Exit, explain } from './errors.js'
 import { say } from './output.js'
 import { addDebug } from './verbs/debug.js'
+import { addDiff } from './verbs/diff.js'
 import { addDump } from './verbs/dump.js'
 import { addInfo } from './verbs/info.js'
 import { addRecord } from './verbs/record.js'
@@ -19,7 +20,7 @@ function program(exit: (code: number) => void): Command {
     .exitOverride()
     .configureOutput({ writeErr: () => {} })
     .showSuggestionAfterError()
-  for (const add of [addRecord, addReplay, addDebug, addInfo, addDump, addVerify]) add(kaal, exit)
+  for (const add of [addRecord, addReplay, addDebug, addInfo, addDump, addVerify, addDiff]) add(kaal, exit)
   for (const verb of kaal.commands) verb.exitOverride().configureOutput({ writeErr: () => {} })
   return kaal
 }
