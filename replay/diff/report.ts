@@ -27,7 +27,12 @@ export function traceLines(difference: TraceDifference): string[] {
     const what = place ? 'first instruction whose effect differs' : 'they differ before the first instruction'
     lines.push(`@@ ${what}: ${grouped(position)} @@`)
     if (place) lines.push(...placeLines(place).map((line) => ` ${line}`))
-    lines.push(...itemLines(items, ['-', '+']).map((line) => ` ${line.trimStart()}`))
+    lines.push(
+      ...itemLines(
+        items.map(({ kind, name, a, b }) => ({ kind, name, recorded: a, replayed: b })),
+        ['-', '+'],
+      ).map((line) => ` ${line.trimStart()}`),
+    )
     if (events.length > 0) lines.push(' last events before:', ...events.map((event) => `   ${recentText(event)}`))
   }
   lines.push(`cause: ${causes.length > 0 ? causes.join(', ') : 'nothing that the traces list'}`)

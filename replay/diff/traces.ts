@@ -4,7 +4,7 @@ import { equalBytes, toHex } from '../../trace/platform.js'
 import type { TraceReader } from '../../trace/reader.js'
 import type { BatchRow, ImageRole, InputRow } from '../../trace/rows.js'
 import type { ReadSource, SymbolFile } from '../debugger/sources.js'
-import { type Item, differingItems } from '../divergence/items.js'
+import { type Item, type ItemKind, differingItems } from '../divergence/items.js'
 import { type Comparison, EVERYTHING, Lockstep, sameEvents, sameOutcome } from '../divergence/lockstep.js'
 import { Guide, type Place } from '../divergence/place.js'
 import { type RecentEvent, recentEvents } from '../divergence/recent.js'
@@ -34,13 +34,18 @@ export interface RowPair<T> {
   readonly b: T | undefined
 }
 
+/** A thing that differs, with its value in each trace. */
+export interface DifferingItem extends Pick<Item, 'kind' | 'name'> {
+  readonly a: string
+  readonly b: string
+}
+
 /** Where two machines part. */
 export interface PartingPlace {
   readonly position: number
   /** The instruction in the first trace; undefined if they differ before the first one. */
   readonly place: Place | undefined
-  /** `recorded` is the first trace's value, `replayed` the second's. */
-  readonly items: readonly Item[]
+  readonly items: readonly DifferingItem[]
   readonly events: readonly RecentEvent[]
 }
 
@@ -79,6 +84,8 @@ const OPTIONS: Readonly<Record<string, string>> = {
 }
 /** When snapshots are taken: batches end there, but the guest sees nothing of it. */
 const UNSEEN = new Set(['snapshotInterval', 'snapshotPageInstructions'])
+/** What is not compared of machines that are built differently. */
+const UNCOMPARED: ReadonlySet<ItemKind> = new Set(['device', 'memory', 'TLB', 'processor', 'system register'])
 const EVENTS = 5
 
 /** The machine options in which two traces differ. */
@@ -161,9 +168,9 @@ async function part(
   const limit = batch && sameMachine ? Math.min(end, Math.max(endOf(batch.a), endOf(batch.b)) + 1) : end
   const parting = await lockstep.part(limit, onProgress)
   if (parting.kind === 'same') return undefined
-  const items = differingItems(one, other).filter(
-    ({ kind }) => sameMachine || parting.kind === 'start' || (kind !== 'device' && kind !== 'memory' && kind !== 'TLB'),
-  )
+  const items = differingItems(one, other)
+    .filter(({ kind }) => sameMachine || parting.kind === 'start' || !UNCOMPARED.has(kind))
+    .map(({ kind, name, recorded, replayed }) => ({ kind, name, a: recorded, b: replayed }))
   const guide = new Guide(a, one.machine.boot.symbols, symbols, readSource)
   const position = parting.kind === 'run' ? parting.from : parting.position
   if (parting.kind === 'instruction') lockstep.step(position)

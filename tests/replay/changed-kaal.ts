@@ -70,3 +70,15 @@ export function onDeviceWrite(machine: Machine, told: (physical: number, value: 
   const write = bus.write.bind(bus)
   bus.write = (physical, size, lo, hi) => write(physical, size, told(physical, lo), hi)
 }
+
+/** Does something to a machine when it comes to a position, if it is run so many instructions at least at once. */
+export function atPosition(machine: Machine, at: number, action: () => void, longest = 0): void {
+  const run = machine.run.bind(machine)
+  machine.run = (limit) => {
+    if (machine.icount >= at || limit < at || limit - machine.icount < longest) return run(limit)
+    const end = run(at)
+    if (machine.icount !== at) return end
+    action()
+    return end === 'limit' && limit > at ? run(limit) : end
+  }
+}

@@ -9,7 +9,8 @@ import { Side, machineWith } from '../../replay/divergence/side.js'
 import type { MachineFactory } from '../../replay/execution.js'
 import { type Divergence, Replayer } from '../../replay/replayer.js'
 import { TraceReader } from '../../trace/reader.js'
-import { onDeviceWrite, onWalk, withChangedMachine, withChangedRow } from './changed-kaal.js'
+import { altered } from './altered-trace.js'
+import { atPosition, onDeviceWrite, onWalk, withChangedMachine, withChangedRow } from './changed-kaal.js'
 import { KAAL, record } from './recording.js'
 
 let path: string
@@ -168,5 +169,132 @@ describe('a fault of one bit', () => {
     expect(item(narrowing, 'system register', /^cntv_ctl_el0$/)).toEqual([5n, 1n])
     expect(item(narrowing, 'device', /^gicv2\.level\[0\]$/)).toEqual([1n << 27n, 0n])
     expect(text).toMatch(/\n {2}processor irq +recorded 0x1 {2}replayed 0x0\n/)
+  })
+
+  it('in memory that nobody reads again', async () => {
+    const at = 600_000
+    const change = (machine: Machine) =>
+      atPosition(machine, at, () => {
+        const { ram } = machine.memory
+        ram[ram.length - 100] ^= 8
+        machine.cpu.mmu.dirty[ram.length / 4096 - 1] = 1
+      })
+    const { divergence, narrowing } = await diverge(withChangedMachine(change))
+    // The snapshot has it.
+    expect(divergence.recorded.ended).toBe('snapshot')
+    expect(narrowing).toMatchObject({ kind: 'instruction', from: at - 1 })
+    expect(narrowing.items).toEqual([{ kind: 'memory', name: 'byte at 0x43ffff9c', recorded: '00', replayed: '08' }])
+  })
+
+  it('that comes only where many instructions are run at once', async () => {
+    const at = 700_000
+    const change = (machine: Machine) => atPosition(machine, at, () => (machine.cpu.state.dbgbvr[0] ^= 1n), 2)
+    const { narrowing, text } = await diverge(withChangedMachine(change))
+    expect(narrowing).toMatchObject({ kind: 'run', to: at, reference: 'the plain one' })
+    expect(item(narrowing, 'system register', /^dbgbvr\[0\]$/)).toEqual([0n, 1n])
+    expect(text).toContain('one by one they do what the plain one does')
+  })
+
+  it('that comes once', async () => {
+    let machines = 0
+    const change = (machine: Machine) => {
+      if (machines++ === 0) atPosition(machine, 800_000, () => (machine.cpu.state.dbgbvr[0] ^= 1n))
+    }
+    const { narrowing, text } = await diverge(withChangedMachine(change))
+    expect(narrowing.kind).toBe('unstable')
+    expect(item(narrowing, 'system register', /^dbgbvr\[0\]$/)).toEqual([0n, 1n])
+    expect(text).toContain('the difference does not come again')
+  })
+
+  it('of which only the trace can tell is narrowed as far as that shows', async () => {
+    const changed = await withChangedRow('MADD/MSUB', (c) => ({ setX: (n, value) => c.setX(n, value.xor(1)) }))
+    const { divergence, narrowing, text } = await diverge(changed, [{ name: 'the same', make: changed }])
+    expect(narrowing).toMatchObject({ kind: 'interval', from: divergence.recorded.icount, reference: undefined })
+    const expected = firstPosition((machine) => nextRow(machine) === 'MADD/MSUB')
+    expect(narrowing.from).toBeLessThanOrEqual(expected)
+    expect(narrowing.to).toBeGreaterThan(expected)
+    expect(text).toContain('asked and found to disagree with the trace too: the same')
+    expect(text).toContain('--reference')
+  })
+})
+
+describe('a trace that was changed', () => {
+  const find = async (name: string, change: Parameters<typeof altered>[2], original = path) => {
+    const copy = TraceReader.open(altered(original, name, change))
+    try {
+      return await diverge(plain.make, [plain], copy)
+    } finally {
+      copy.close()
+    }
+  }
+  const changedRow = async (...parameters: Parameters<typeof find>) => {
+    const { narrowing } = await find(...parameters)
+    expect(narrowing.kind).toBe('row')
+    return narrowing.rows[0]
+  }
+
+  it('in the digest of a batch', async () => {
+    const row = await changedRow('digest', (database) =>
+      database.exec('UPDATE batches SET digest = digest + 1 WHERE n = 3'),
+    )
+    expect(row).toMatchObject({ table: 'batches', row: 3, column: 'digest' })
+    expect(BigInt(`0x${row.recorded}`) - BigInt(`0x${row.replayed}`)).toBe(1n)
+  })
+
+  it('in the pc of a batch', async () => {
+    const row = await changedRow('pc', (database) => database.exec('UPDATE batches SET pc = pc + 4 WHERE n = 3'))
+    expect(row).toMatchObject({ table: 'batches', row: 3, column: 'pc' })
+    expect(BigInt(row.recorded) - BigInt(row.replayed)).toBe(4n)
+  })
+
+  it('in a byte that the guest has sent', async () => {
+    const original = [...reader.uart()][6].byte
+    const row = await changedRow('uart', (database) => {
+      const events = database.prepare('SELECT events FROM uart_runs WHERE n = 1').pluck().get() as Buffer
+      events[4 * 6 + 3] ^= 2
+      database.prepare('UPDATE uart_runs SET events = ? WHERE n = 1').run(events)
+    })
+    expect(row).toEqual({
+      table: 'uart',
+      row: 7,
+      column: 'byte',
+      recorded: String(original ^ 2),
+      replayed: String(original),
+    })
+  })
+
+  it('in an interrupt, and in an exception', async () => {
+    const interrupt = await changedRow('interrupt', (database) =>
+      database.exec('UPDATE interrupts SET intid = 30 WHERE rowid = 4'),
+    )
+    expect(interrupt).toMatchObject({ table: 'interrupts', row: 4, column: 'intid', recorded: '30', replayed: '27' })
+    const exception = await changedRow('exception', (database) =>
+      database.exec('DELETE FROM exceptions WHERE rowid = (SELECT max(rowid) FROM exceptions)'),
+    )
+    expect(exception).toMatchObject({ table: 'exceptions', column: 'the row', recorded: 'missing' })
+  })
+
+  it('in a snapshot', async () => {
+    const row = await changedRow('snapshot', (database) =>
+      // Another state: that of position 0 would be, but none has it; the pages of none.
+      database.prepare('UPDATE snapshots SET pages = ? WHERE n = 1').run(Buffer.from([0x90])),
+    )
+    expect(row).toMatchObject({ table: 'snapshots', row: 1, recorded: 'missing' })
+    expect(row.column).toMatch(/^page \d+$/)
+  })
+
+  it('in an input', async () => {
+    const echo = await record({
+      kernel: 'bench/guests/prebuilt/echo.elf',
+      input: Uint8Array.from([0x61]),
+    })
+    const row = await changedRow(
+      'input',
+      (database) => database.prepare('UPDATE inputs SET payload = ? WHERE rowid = 1').run(Buffer.from([0x62])),
+      echo.path,
+    )
+    expect(row).toMatchObject({ table: 'inputs', row: 1, column: 'payload' })
+    expect(row.recorded).toMatch(/^byte 0x62 at \d+$/)
+    expect(row.replayed).toMatch(/^byte 0x61 at \d+ as uart has it$/)
   })
 })
