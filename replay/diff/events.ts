@@ -216,7 +216,7 @@ class Watch {
   /** A call in seL4's manner: capability, message information, and as many message registers as that says. */
   private message(immediate: number, x: BigUint64Array): string {
     const length = Number(x[1] & 0x7fn)
-    const registers = [...x.slice(2, Math.min(2 + length, 6))].map((each) => value(this.names, each))
+    const registers = Array.from(x.subarray(2, Math.min(2 + length, 6)), (each) => value(this.names, each))
     const info = `label ${x[1] >> 12n}, ${length} words`
     return [
       `svc #${immediate}, x7 ${BigInt.asIntN(64, x[7])}`,
