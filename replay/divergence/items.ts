@@ -48,14 +48,20 @@ export function differingState(recorded: StateImage, replayed: StateImage): Item
 
 function blockItems(block: string, recorded: BlockImage, replayed: BlockImage): Item[] {
   const items: Item[] = []
+  const processor = /^cpu(\d+)$/.exec(block)
+  // Names of the first processor's registers stand alone.
+  const prefix = processor && processor[1] !== '0' ? `${block}.` : ''
   for (const field of new Set([...Object.keys(recorded), ...Object.keys(replayed)])) {
     const [one, other] = [listOf(recorded[field]), listOf(replayed[field])]
     const scalar = !Array.isArray(recorded[field] ?? replayed[field])
     for (let i = 0; i < Math.max(one.length, other.length); i++) {
       if (one[i] === other[i]) continue
-      if (block === 'cpu0' && field === 'nzcv') items.push(...flagItems(Number(one[i]), Number(other[i])))
-      else
-        items.push({ ...named(block, field, scalar ? undefined : i), recorded: hex(one[i]), replayed: hex(other[i]) })
+      if (processor && field === 'nzcv') items.push(...flagItems(Number(one[i]), Number(other[i]), prefix))
+      else {
+        const index = scalar ? undefined : i
+        const { kind, name } = processor ? register(field, index) : deviceField(block, field, index)
+        items.push({ kind, name: prefix + name, recorded: hex(one[i]), replayed: hex(other[i]) })
+      }
     }
   }
   return items
@@ -65,17 +71,20 @@ function listOf(value: BlockImage[string] | undefined): bigint[] {
   return value === undefined ? [] : (Array.isArray(value) ? value : [value]).map(BigInt)
 }
 
-function flagItems(recorded: number, replayed: number): Item[] {
+function flagItems(recorded: number, replayed: number, prefix: string): Item[] {
   return [...FLAGS].flatMap((name, i) => {
     const [one, other] = [recorded, replayed].map((nzcv) => String((nzcv >>> (3 - i)) & 1))
-    return one === other ? [] : [{ kind: 'flag' as const, name, recorded: one, replayed: other }]
+    return one === other ? [] : [{ kind: 'flag' as const, name: prefix + name, recorded: one, replayed: other }]
   })
 }
 
-/** A field's name as the manual has it, where the manual has it. */
-function named(block: string, field: string, index: number | undefined): Pick<Item, 'kind' | 'name'> {
+function deviceField(block: string, field: string, index: number | undefined): Pick<Item, 'kind' | 'name'> {
+  return { kind: 'device', name: `${block}.${field}${index === undefined ? '' : `[${index}]`}` }
+}
+
+/** A register's name as the manual has it, where the manual has it. */
+function register(field: string, index: number | undefined): Pick<Item, 'kind' | 'name'> {
   const element = index === undefined ? '' : `[${index}]`
-  if (block !== 'cpu0') return { kind: 'device', name: `${block}.${field}${element}` }
   if (field === 'x') return { kind: 'register', name: `x${index}` }
   if (field === 'sp' || field === 'pc') return { kind: 'register', name: field }
   if (PROCESSOR.has(field)) return { kind: 'processor', name: `${field}${element}` }

@@ -41,8 +41,8 @@ async function diverge(
 }
 
 /** The first position of a plain machine, by single steps, at which something is so. */
-function firstPosition(holds: (machine: Machine, position: number) => boolean, prepare?: (machine: Machine) => void) {
-  const side = new Side(reader, prepare ? withChangedMachine(prepare) : machineWith('interpreter'))
+function firstPosition(holds: (machine: Machine, position: number) => boolean): number {
+  const side = new Side(reader, machineWith('interpreter'))
   for (let position = 0; position < reader.meta.instructions; position++) {
     if (holds(side.machine, position)) return position
     side.advance(position + 1)
@@ -109,14 +109,14 @@ describe('a fault of one bit', () => {
     const side = new Side(reader, withChangedMachine(pick))
     side.advance(reader.meta.instructions)
     expect(page).toBeDefined()
-    let walked = false
     const isPage = (lo: number, hi: number) => page?.[0] === lo && page[1] === hi
+    // Where it is walked first.
+    let expected = -1
     const watch = (machine: Machine) =>
       onWalk(machine, (lo, hi, { fault, attributes }) => {
-        if (isPage(lo, hi) && fault === 0 && (attributes & 2) === 0) walked = true
+        if (expected < 0 && isPage(lo, hi) && fault === 0 && (attributes & 2) === 0) expected = machine.current
       })
-    // The step in which it is walked first is the one before the position at which that is known.
-    const expected = firstPosition(() => walked, watch) - 1
+    new Side(reader, withChangedMachine(watch)).advance(reader.meta.instructions)
     const change = (machine: Machine) =>
       onWalk(machine, (lo, hi, result) => {
         if (isPage(lo, hi) && result.fault === 0) result.attributes |= 2
@@ -130,13 +130,13 @@ describe('a fault of one bit', () => {
 
   it('in a register of a device', async () => {
     const IMSC = 0x0900_0038
-    let written = false
+    let expected = -1
     const note = (machine: Machine) =>
       onDeviceWrite(machine, (physical, value) => {
-        written ||= physical === IMSC
+        if (expected < 0 && physical === IMSC) expected = machine.current
         return value
       })
-    const expected = firstPosition(() => written, note) - 1
+    new Side(reader, withChangedMachine(note)).advance(reader.meta.instructions)
     const change = (machine: Machine) =>
       onDeviceWrite(machine, (physical, value) => (physical === IMSC ? value ^ 0x400 : value))
     const { narrowing } = await diverge(withChangedMachine(change))
@@ -187,12 +187,37 @@ describe('a fault of one bit', () => {
   })
 
   it('that comes only where many instructions are run at once', async () => {
-    const at = 700_000
-    const change = (machine: Machine) => atPosition(machine, at, () => (machine.cpu.state.dbgbvr[0] ^= 1n), 2)
+    // Behind an instruction that writes a register, so that it is known who has written it.
+    let before: readonly bigint[] = []
+    const at = firstPosition(({ cpu }, position) => {
+      const registers = [...cpu.state.x]
+      const written = registers.filter((value, i) => value !== before[i]).length
+      before = registers
+      return position >= 100_000 && written === 1
+    })
+    const side = new Side(reader, plain.make)
+    side.advance(at - 1)
+    before = [...side.machine.cpu.state.x]
+    side.advance(at)
+    const written = [...side.machine.cpu.state.x].findIndex((value, i) => value !== before[i])
+    const change = (machine: Machine) =>
+      atPosition(
+        machine,
+        at,
+        () => {
+          machine.cpu.state.x[written] ^= 1n
+          machine.cpu.state.dbgbvr[0] ^= 1n
+        },
+        2,
+      )
     const { narrowing, text } = await diverge(withChangedMachine(change))
     expect(narrowing).toMatchObject({ kind: 'run', to: at, reference: 'the plain one' })
     expect(item(narrowing, 'system register', /^dbgbvr\[0\]$/)).toEqual([0n, 1n])
+    const [one, other] = item(narrowing, 'register', /^x\d+$/)
+    expect(other).toBe(one ^ 1n)
+    expect(narrowing.writers.map((each) => [each.item, each.place.position])).toEqual([[`x${written}`, at - 1]])
     expect(text).toContain('one by one they do what the plain one does')
+    expect(text).toContain(`x${written} was last written at `)
   })
 
   it('that comes once', async () => {
