@@ -132,7 +132,7 @@ export async function diffTraces(
   const end = Math.min(a.meta.instructions, b.meta.instructions)
   const snapshot = sameBatches ? lastSnapshot(a, batch?.n ?? a.batchCount + 1) : undefined
   const parting = await part(a, b, options, sameMachine, snapshot, batch, end)
-  if (!parting) notes.push(...unparted(a, b, batch, memory))
+  if (!parting) notes.push(unparted(a, b, sameMachine && (batch !== undefined || memory)))
   const causes: TraceDifference['causes'][number][] = []
   const at = parting?.position ?? Infinity
   if (differing.some(({ option }) => !UNSEEN.has(option))) causes.push('machine option')
@@ -143,12 +143,13 @@ export async function diffTraces(
   return { causes, options: differing, images, input, batch, parting, notes }
 }
 
-function unparted(a: TraceReader, b: TraceReader, batch: RowPair<BatchRow> | undefined, memory: boolean): string[] {
-  const [one, other] = [a.meta.instructions, b.meta.instructions]
-  if (one !== other) return ['the shorter one does what the longer one does, as far as it goes']
-  const again = 'replayed by this kaal both do the same: kaal replay finds out which of the two it cannot repeat'
-  if (batch) return [`the digests differ, but ${again}`]
-  return memory ? [`guest memory at the end differs, but ${again}`] : ['both do the same all the way']
+/** What to say where two machines do the same. */
+function unparted(a: TraceReader, b: TraceReader, digestsDiffer: boolean): string {
+  if (a.meta.instructions !== b.meta.instructions)
+    return 'the shorter one does what the longer one does, as far as it goes'
+  return digestsDiffer
+    ? 'the digests differ, but replayed by this kaal both do the same: kaal replay finds out which of the two it cannot repeat'
+    : 'both do the same all the way'
 }
 
 async function part(

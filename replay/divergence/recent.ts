@@ -54,9 +54,12 @@ function uartLines(reader: TraceReader, from: number, to: number): RecentEvent[]
   const lines: RecentEvent[] = []
   let text = ''
   let last = 0
+  // What comes first may be the end of a line.
+  let whole = from === 0
   const put = () => {
-    if (text !== '') lines.push({ icount: last, text: `uart ${JSON.stringify(printable(text))}` })
+    if (text !== '' && whole) lines.push({ icount: last, text: `uart ${JSON.stringify(printable(text))}` })
     text = ''
+    whole = true
   }
   for (const { icount, direction, byte } of reader.uart({ from, to })) {
     if (direction !== 0 || byte === 13) continue
