@@ -5,8 +5,10 @@ import { say } from './output.js'
 import { addDebug } from './verbs/debug.js'
 import { addDump } from './verbs/dump.js'
 import { addInfo } from './verbs/info.js'
+import { addPack } from './verbs/pack.js'
 import { addRecord } from './verbs/record.js'
 import { addReplay } from './verbs/replay.js'
+import { addUnpack } from './verbs/unpack.js'
 import { addVerify } from './verbs/verify.js'
 import { VERSION } from './version.js'
 
@@ -19,7 +21,7 @@ function program(exit: (code: number) => void): Command {
     .exitOverride()
     .configureOutput({ writeErr: () => {} })
     .showSuggestionAfterError()
-  for (const add of [addRecord, addReplay, addDebug, addInfo, addDump, addVerify]) add(kaal, exit)
+  for (const add of [addRecord, addReplay, addDebug, addInfo, addDump, addVerify, addPack, addUnpack]) add(kaal, exit)
   for (const verb of kaal.commands) verb.exitOverride().configureOutput({ writeErr: () => {} })
   return kaal
 }

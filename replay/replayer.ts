@@ -45,16 +45,25 @@ const TURN = 50
 const BATCHES = 64
 const INSTRUCTIONS = 2 ** 19
 
+/** Where recorded inputs come from. */
+export interface InputSource {
+  /** All inputs after the first `given`. */
+  inputsAfter(given: number): Iterator<InputRow>
+}
+
 /** Gives a machine the inputs of a trace. */
 export class RecordedInputs implements InputDoor {
   next = Infinity
   private readonly execution: Execution
   private rows: Iterator<InputRow>
   private row: InputRow | undefined
-  private readonly reader: TraceReader
+  private readonly reader: InputSource
+  private readonly onDeliver: (icount: number, source: string, payload: Uint8Array) => void
 
-  constructor(reader: TraceReader, execution: Execution) {
+  /** @param onDeliver told every input when the machine has got it. */
+  constructor(reader: InputSource, execution: Execution, onDeliver: RecordedInputs['onDeliver'] = () => {}) {
     this.reader = reader
+    this.onDeliver = onDeliver
     this.execution = execution
     this.rows = reader.inputsAfter(0)
     this.advance()
@@ -71,6 +80,7 @@ export class RecordedInputs implements InputDoor {
       const { source, payload } = this.row
       for (const byte of payload) this.execution.machine.board.uart.receive(byte)
       this.execution.noteInput(icount, source, payload)
+      this.onDeliver(icount, source, payload)
       this.advance()
     }
   }

@@ -1,51 +1,88 @@
 /** `kaal replay`: repeats a trace bit for bit. */
 import type { Command } from 'commander'
 import type { Engine } from '../../cpu/translator/translator.js'
+import { Restorer } from '../../replay/pack/restorer.js'
 import { Replayer } from '../../replay/replayer.js'
+import { isPack } from '../../trace/pack/container.js'
 import { TraceReader } from '../../trace/reader.js'
 import { engineOption } from '../engine.js'
 import { Exit, UsageError } from '../errors.js'
-import { GuestOutput, Progress, json, print, say } from '../output.js'
+import { GuestOutput, json, print, say } from '../output.js'
+import { addImageOption, openPack } from '../packs.js'
 import { formatPosition, parsePosition } from '../positions.js'
+import { Progress } from '../progress.js'
 
 interface ReplayOptions {
   readonly to?: string
   readonly quiet?: boolean
   readonly json?: boolean
+  readonly image: readonly string[]
   readonly engine: Engine
 }
 
 /** Adds the verb. */
 export function addReplay(program: Command, exit: (code: number) => void): void {
-  program
+  const verb = program
     .command('replay')
-    .description('repeat a trace, checking every digest; exit 0 only if bit for bit')
+    .description('repeat a trace, or a packed one, checking every digest; exit 0 only if bit for bit')
     .argument('<trace>')
     .option('--to <position>', 'stop at the end of the batch that holds this position')
     .option('--quiet', "do not show the guest's output")
     .option('--json', 'the outcome as JSON, without the guest output')
     .addOption(engineOption())
-    .action(async (path: string, options: ReplayOptions) => exit(await replay(path, options)))
+  addImageOption(verb).action(async (path: string, options: ReplayOptions) =>
+    exit(await (isPack(path) ? replayPack : replay)(path, options)),
+  )
+}
+
+/** Where to stop. */
+function limitOf(path: string, text: string | undefined, end: number): number {
+  if (text === undefined) return Infinity
+  const to = parsePosition('--to', text, end)
+  if (to > end) throw new UsageError(`--to ${text}: ${path} ends at ${formatPosition(end)}`)
+  return to
+}
+
+/** A packed trace has no batches to compare with: its end must be right. */
+async function replayPack(path: string, options: ReplayOptions): Promise<number> {
+  const pack = openPack(path, options.image)
+  const { instructions, finished } = pack.meta
+  const to = limitOf(path, options.to, instructions)
+  const quiet = options.quiet === true || options.json === true
+  const output = new GuestOutput()
+  const progress = new Progress({ unit: 'instructions', total: instructions, besideOutput: !quiet })
+  const restorer = new Restorer(pack, quiet ? {} : { onTransmit: output.put })
+  restorer.execution.machine.cpu.setEngine(options.engine)
+  const result = await restorer.run({ to, onProgress: (icount) => progress.show(icount) })
+  output.flush()
+  progress.clear()
+  if (options.json) print(json(result))
+  if (result.kind === 'differs') {
+    say(`${path}: ${result.message}`)
+    return Exit.BAD
+  }
+  const at = formatPosition(result.instructions)
+  const partly = `replayed up to ${at}; only a replay to the end checks a packed trace`
+  const digest =
+    result.kind === 'same' && result.finalDigest !== undefined ? `, final digest ${result.finalDigest}` : ''
+  const rest = finished ? '' : '; the trace is unfinished: its recorder was killed'
+  const whole = `bit for bit the same up to ${at}${digest}${rest}`
+  say(`${path}: ${result.instructions < instructions ? partly : whole}`)
+  return Exit.GOOD
 }
 
 async function replay(path: string, options: ReplayOptions): Promise<number> {
   const reader = TraceReader.open(path)
+  const quiet = options.quiet === true || options.json === true
   const output = new GuestOutput()
-  const progress = new Progress()
   try {
-    const to = options.to === undefined ? Infinity : parsePosition('--to', options.to, reader.meta.instructions)
+    if (options.image.length > 0) throw new UsageError('--image is for packed traces: a trace holds its images')
     const { instructions } = reader.meta
-    if (options.to !== undefined && to > instructions) {
-      throw new UsageError(`--to ${options.to}: ${path} ends at ${formatPosition(instructions)}`)
-    }
-    const quiet = options.quiet === true || options.json === true
+    const to = limitOf(path, options.to, instructions)
+    const progress = new Progress({ unit: 'instructions', total: instructions, besideOutput: !quiet })
     const replayer = new Replayer(reader, quiet ? {} : { onTransmit: output.put })
     replayer.execution.machine.cpu.setEngine(options.engine)
-    const total = formatPosition(reader.meta.instructions)
-    const result = await replayer.run({
-      to,
-      onProgress: (icount) => progress.show(`${formatPosition(icount)} of ${total}`),
-    })
+    const result = await replayer.run({ to, onProgress: (icount) => progress.show(icount) })
     output.flush()
     progress.clear()
     if (options.json) print(json(result))
