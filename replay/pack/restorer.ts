@@ -58,6 +58,7 @@ export class Restorer {
   private readonly pack: PackedTrace
   private readonly writer: TraceWriter | undefined
   private stopping = false
+  private snapshots = 0
 
   /**
    * @throws {TraceError} if the pack holds what this kaal cannot honour, or lacks an image.
@@ -145,7 +146,8 @@ export class Restorer {
     if (n === batches && ended !== lastEnd) return `its last batch ends otherwise (${ended}, not ${lastEnd})`
     if (n < batches && ended === 'power-off') return 'the guest has powered off'
     writer?.batch(batch.icount, batch.count, 0, batch.pcLo, batch.pcHi, ended, batch.digestLo, batch.digestHi)
-    if (batch.pages) writer?.snapshot(execution.machine.icount, execution.machine.saveState(), batch.pages)
+    if (batch.pages && ++this.snapshots <= this.pack.manifest.snapshots)
+      writer?.snapshot(execution.machine.icount, execution.machine.saveState(), batch.pages)
     return undefined
   }
 

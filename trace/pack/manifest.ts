@@ -32,6 +32,8 @@ export interface Manifest {
   /** How many batches there are, and why the last one ended; empty if there is none. */
   readonly batches: number
   readonly ended: BatchEnd | ''
+  /** How many snapshots there are: of an unfinished trace, the one behind its last batch may be missing. */
+  readonly snapshots: number
   /** The chained digest of the last batch: 8 bytes, big-endian. */
   readonly digest: Uint8Array
   /** The final digest, 32 bytes; null if unfinished. */
@@ -81,6 +83,7 @@ const FIELDS: Readonly<Record<keyof Manifest, readonly [Check, string]>> = {
   instructions: [isCount, 'a count'],
   batches: [isCount, 'a count'],
   ended: [(value) => value === '' || BATCH_ENDS.includes(value as BatchEnd), `one of ${BATCH_ENDS.join(', ')}`],
+  snapshots: [isCount, 'a count'],
   digest: [isBytes(8), '8 bytes'],
   finalDigest: [orNull(isBytes(32)), '32 bytes'],
   seal: [orNull(isBytes(32)), '32 bytes'],

@@ -57,6 +57,7 @@ export async function packTrace(reader: TraceReader, options: PackOptions): Prom
     instructions: meta.instructions,
     batches: reader.batchCount,
     ended: last?.ended ?? '',
+    snapshots: reader.count('snapshots'),
     digest,
     finalDigest: meta.finalDigest === undefined ? null : fromHex(meta.finalDigest),
     seal: reader.sealBytes ?? null,
