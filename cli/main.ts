@@ -4,6 +4,7 @@ import { Exit, explain } from './errors.js'
 import { say } from './output.js'
 import { addDebug } from './verbs/debug.js'
 import { addDump } from './verbs/dump.js'
+import { addExport } from './verbs/export.js'
 import { addInfo } from './verbs/info.js'
 import { addPack } from './verbs/pack.js'
 import { addRecord } from './verbs/record.js'
@@ -21,7 +22,8 @@ function program(exit: (code: number) => void): Command {
     .exitOverride()
     .configureOutput({ writeErr: () => {} })
     .showSuggestionAfterError()
-  for (const add of [addRecord, addReplay, addDebug, addInfo, addDump, addVerify, addPack, addUnpack]) add(kaal, exit)
+  for (const add of [addRecord, addReplay, addDebug, addInfo, addDump, addVerify, addPack, addUnpack, addExport])
+    add(kaal, exit)
   for (const verb of kaal.commands) verb.exitOverride().configureOutput({ writeErr: () => {} })
   return kaal
 }

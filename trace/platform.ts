@@ -329,9 +329,30 @@ export function readBytes(path: string): Uint8Array {
   return new Uint8Array(fs.readFileSync(path))
 }
 
-/** Writes a new file whole, durably. */
-export function writeBytes(path: string, bytes: Uint8Array): void {
-  fs.writeFileSync(path, bytes, { flush: true })
+/** Pieces of a file are written so many bytes at a time, or more. */
+const WRITE_BYTES = 1 << 20
+
+/** Writes a new file piece by piece, durably. */
+export function writePieces(path: string, pieces: Iterable<Uint8Array | string>): void {
+  const fd = fs.openSync(path, 'w')
+  try {
+    let gathered: Buffer[] = []
+    let bytes = 0
+    const flush = (): void => {
+      fs.writeFileSync(fd, Buffer.concat(gathered))
+      gathered = []
+      bytes = 0
+    }
+    for (const piece of pieces) {
+      gathered.push(Buffer.from(piece as Uint8Array))
+      bytes += piece.length
+      if (bytes >= WRITE_BYTES) flush()
+    }
+    flush()
+    fs.fsyncSync(fd)
+  } finally {
+    fs.closeSync(fd)
+  }
 }
 
 /** @throws if `bytes` are not deflated data, or inflate to more than `limit` bytes. */

@@ -1,7 +1,7 @@
 /** `kaal pack`: makes a trace small enough to send. */
 import { statSync } from 'node:fs'
 import type { Command } from 'commander'
-import { writePack } from '../../trace/pack/files.js'
+import { writeWhole } from '../../trace/whole-file.js'
 import { packTrace } from '../../trace/pack/packer.js'
 import { PackedTrace } from '../../trace/pack/packed-trace.js'
 import { TraceReader } from '../../trace/reader.js'
@@ -55,11 +55,8 @@ export async function packFile(
   const progress = new Progress({ unit: 'bytes of images', total })
   try {
     const onProgress = (done: number): void => progress.show(done)
-    await writePack(
-      output,
-      () => packTrace(reader, { kaal: VERSION, images: options.images, onProgress }),
-      options.force,
-    )
+    const packed = () => packTrace(reader, { kaal: VERSION, images: options.images, onProgress })
+    await writeWhole(output, async () => [await packed()], options.force)
   } finally {
     progress.clear()
     reader.close()

@@ -62,12 +62,12 @@ describe('a trace comes back byte for byte', () => {
 describe('commits in between', () => {
   /** Records the boot, with output and input, with a commit after every third batch; some come in front of a snapshot, some behind. */
   async function committed(path: string, end: 'finish' | 'abort'): Promise<void> {
-    const files = { kernel: { name: 'kaal.elf', bytes: readFileSync(KAAL) } }
-    const description = { config: DEFAULT_CONFIG, files, snapshots: { interval: 300_000, pageInstructions: 0 } }
+    const loaded = { kernel: { name: 'kaal.elf', bytes: readFileSync(KAAL) } }
+    const description = { config: DEFAULT_CONFIG, files: loaded, snapshots: { interval: 300_000, pageInstructions: 0 } }
     const writer = TraceWriter.create(path, {
       kaal: 'test',
       machine: machineRecord(description),
-      images: imageFiles(files),
+      images: imageFiles(loaded),
     })
     const batch = writer.batch.bind(writer)
     let batches = 0

@@ -78,7 +78,8 @@ export class PackedTrace {
       throw new TraceError(this.path, 'missing', `packed without ${missing.join(' and ')}: give the file with --image`)
     return this.manifest.images.map((image, i) => {
       const { role, name, sha256: hash, size, packed } = image
-      const bytes = packed === null ? (this.given.get(toHex(hash)) as Uint8Array) : this.expand(`${role} ${name}`, i, size)
+      const bytes =
+        packed === null ? (this.given.get(toHex(hash)) as Uint8Array) : this.expand(`${role} ${name}`, i, size)
       if (bytes.length !== size) throw this.damaged(`${role} ${name}: ${bytes.length} bytes, not ${size}`)
       if (!equalBytes(sha256(bytes), hash))
         throw this.damaged(`${role} ${name}: sha256 ${toHex(sha256(bytes))}, not ${toHex(hash)}`)
