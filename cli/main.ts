@@ -9,6 +9,7 @@ import { addInfo } from './verbs/info.js'
 import { addPack } from './verbs/pack.js'
 import { addRecord } from './verbs/record.js'
 import { addReplay } from './verbs/replay.js'
+import { addReport } from './verbs/report.js'
 import { addUnpack } from './verbs/unpack.js'
 import { addVerify } from './verbs/verify.js'
 import { VERSION } from './version.js'
@@ -22,7 +23,18 @@ function program(exit: (code: number) => void): Command {
     .exitOverride()
     .configureOutput({ writeErr: () => {} })
     .showSuggestionAfterError()
-  for (const add of [addRecord, addReplay, addDebug, addInfo, addDump, addVerify, addPack, addUnpack, addExport])
+  for (const add of [
+    addRecord,
+    addReplay,
+    addDebug,
+    addInfo,
+    addDump,
+    addVerify,
+    addPack,
+    addUnpack,
+    addExport,
+    addReport,
+  ])
     add(kaal, exit)
   for (const verb of kaal.commands) verb.exitOverride().configureOutput({ writeErr: () => {} })
   return kaal

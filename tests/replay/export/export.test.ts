@@ -336,10 +336,10 @@ const output = (): string => Buffer.from(of('uart').map(({ byte }) => byte)).toS
 
 describe('CSV', () => {
   const rows = (table?: string): string[][] => {
-    const text_ = [...csv(seen, table)].join('')
-    expect(text_.endsWith('\r\n')).toBe(true)
+    const written = [...csv(seen, table)].join('')
+    expect(written.endsWith('\r\n')).toBe(true)
     // Quotes hold commas and quotes here, but no ends of lines.
-    return text_
+    return written
       .trimEnd()
       .split('\r\n')
       .map((line) =>
