@@ -51,8 +51,8 @@ async function report(path: string, options: ReportFlags): Promise<number> {
   const { output } = options
   const force = options.force === true
   const packed = options.pack ? `${output.replace(/\.(md|markdown|txt)$/i, '')}.kaalpack` : undefined
-  if (packed === output)
-    throw new UsageError(`-o ${output}: that is the name of the packed trace; give the report another`)
+  if (output.endsWith('.kaalpack'))
+    throw new UsageError(`-o ${output}: that is a name for a packed trace; give the report another, such as report.md`)
   for (const name of packed === undefined ? [output] : [output, packed])
     if (!force && statSync(name, { throwIfNoEntry: false }))
       throw new UsageError(`${name}: exists already: give another name with -o, or --force to replace it`)

@@ -2,7 +2,6 @@
 import { statSync } from 'node:fs'
 import type { Command } from 'commander'
 import type { Engine } from '../../cpu/translator/translator.js'
-import type { Restorer } from '../../replay/pack/restorer.js'
 import { type UnpackResult, unpack } from '../../replay/pack/unpack.js'
 import { engineOption } from '../engine.js'
 import { Exit } from '../errors.js'
@@ -37,16 +36,19 @@ async function run(path: string, options: UnpackFlags): Promise<number> {
   const output = options.output ?? traceName(path)
   const pack = openPack(path, options.image)
   const progress = new Progress({ unit: 'instructions', total: pack.meta.instructions })
-  let stop = (): void => {}
-  const onStart = (restorer: Restorer): void => {
-    restorer.execution.machine.cpu.setEngine(options.engine)
-    stop = () => restorer.stop()
-    for (const signal of SIGNALS) process.on(signal, stop)
+  let interrupted = false
+  const stop = (): void => {
+    interrupted = true
   }
+  for (const signal of SIGNALS) process.on(signal, stop)
   let result: UnpackResult
   try {
-    const onProgress = (icount: number): void => progress.show(icount)
-    result = await unpack(pack, output, { force: options.force === true, onProgress, onStart })
+    result = await unpack(pack, output, {
+      force: options.force === true,
+      engine: options.engine,
+      onProgress: (icount) => progress.show(icount),
+      stopped: () => interrupted,
+    })
   } finally {
     progress.clear()
     for (const signal of SIGNALS) process.off(signal, stop)

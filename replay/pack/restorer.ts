@@ -22,6 +22,8 @@ export interface RestoreRun {
   /** Stop at the end of the batch that holds this position; nothing but that the machine gets there is checked then. */
   readonly to?: number
   readonly onProgress?: (icount: number) => void
+  /** Asked now and then whether to end early. */
+  readonly stopped?: () => boolean
 }
 
 /** What a restorer may be asked for. */
@@ -57,7 +59,6 @@ export class Restorer {
   readonly execution: Execution
   private readonly pack: PackedTrace
   private readonly writer: TraceWriter | undefined
-  private stopping = false
   private snapshots = 0
 
   /**
@@ -84,11 +85,6 @@ export class Restorer {
     })
   }
 
-  /** Makes {@link run} return soon. */
-  stop(): void {
-    this.stopping = true
-  }
-
   /**
    * Runs to the end of the trace, or of the batch that holds `to`.
    *
@@ -104,7 +100,7 @@ export class Restorer {
     }
   }
 
-  private async replay({ to = Infinity, onProgress }: RestoreRun): Promise<RestoreResult> {
+  private async replay({ to = Infinity, onProgress, stopped }: RestoreRun): Promise<RestoreResult> {
     const { execution, pack } = this
     const { machine } = execution
     const { batches } = pack.manifest
@@ -120,7 +116,7 @@ export class Restorer {
       if (now - turn < TURN) continue
       onProgress?.(machine.icount)
       await yieldToHost()
-      if (this.stopping) return { kind: 'stopped', instructions: machine.icount }
+      if (stopped?.() === true) return { kind: 'stopped', instructions: machine.icount }
       turn = hostMilliseconds()
     }
     return this.compareEnd()

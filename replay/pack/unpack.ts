@@ -1,18 +1,17 @@
 /** Restores the whole trace from a packed one: into a file that gets its name only when the replay has reached the expected digest. */
+import type { Engine } from '../../cpu/translator/translator.js'
 import { TraceError } from '../../trace/errors.js'
 import type { PackedTrace } from '../../trace/pack/packed-trace.js'
 import { draftName, equalBytes, fileKind, publish, realPath, removeDatabase } from '../../trace/platform.js'
 import { TraceReader } from '../../trace/reader.js'
 import { TraceWriter } from '../../trace/writer.js'
-import { Restorer, type RestoreResult, restoredTrace } from './restorer.js'
+import { type RestoreResult, type RestoreRun, Restorer, restoredTrace } from './restorer.js'
 
 /** How to unpack. */
-export interface UnpackOptions {
+export interface UnpackOptions extends Omit<RestoreRun, 'to'> {
   /** Replace a file that exists. */
   readonly force?: boolean
-  readonly onProgress?: (icount: number) => void
-  /** Given the restorer before it runs: to choose an engine, and to stop it. */
-  readonly onStart?: (restorer: Restorer) => void
+  readonly engine?: Engine
 }
 
 /** The outcome, and of a trace that has been restored whether its file is the one that was packed, byte for byte; undefined if nothing tells. */
@@ -37,8 +36,8 @@ export async function unpack(pack: PackedTrace, path: string, options: UnpackOpt
     const trace = restoredTrace(pack)
     const writer = TraceWriter.create(draft, { ...trace, force: true })
     const restorer = new Restorer(pack, { writer })
-    options.onStart?.(restorer)
-    const result = await restorer.run(options.onProgress ? { onProgress: options.onProgress } : {})
+    if (options.engine) restorer.execution.machine.cpu.setEngine(options.engine)
+    const result = await restorer.run(options)
     if (result.kind !== 'same') return result
     const identical = sameSeal(pack, draft)
     if (!publish(draft, file, force)) throw exists()
