@@ -32,7 +32,7 @@ beforeAll(async () => {
 const listing = (): string[] => readdirSync(folder('.')).toSorted()
 
 /** Runs `kaal` where it must fail: one line on standard error, no stack trace, and no file that was not there before. */
-async function failing(args: readonly string[], code: number, line: RegExp): Promise<void> {
+async function expectFailure(args: readonly string[], code: number, line: RegExp): Promise<void> {
   const before = listing()
   const outcome = await kaal(args)
   expect(outcome.stderr).toMatch(line)
@@ -163,7 +163,7 @@ describe('what goes wrong with a pack is said in one line, and leaves no file', 
     ['another file', () => Buffer.from('#!/bin/sh'), /not a packed trace/],
   ])('%s', async (_, change, line) => {
     writeFileSync(changed, change(readFileSync(bare)))
-    await failing(['unpack', changed, '-o', out], 255, line)
+    await expectFailure(['unpack', changed, '-o', out], 255, line)
   })
 
   it('a newer format', async () => {
@@ -175,7 +175,7 @@ describe('what goes wrong with a pack is said in one line, and leaves no file', 
       .copy(bytes, bytes.length - 32)
     writeFileSync(changed, bytes)
     for (const verb of ['unpack', 'replay', 'info'])
-      await failing([verb, changed], 255, /a pack of format 2; this kaal reads up to 1/)
+      await expectFailure([verb, changed], 255, /a pack of format 2; this kaal reads up to 1/)
     expect(await kaal(['verify', changed])).toMatchObject({
       code: 1,
       stdout: expect.stringContaining('a pack of format 2'),
@@ -191,7 +191,7 @@ describe('what goes wrong with a pack is said in one line, and leaves no file', 
 
   it('an unknown field', async () => {
     await withManifest((fields) => (fields['colour'] = 'red'))
-    await failing(
+    await expectFailure(
       ['unpack', changed, '-o', out],
       255,
       /the manifest has a field "colour", which this kaal does not know/,
@@ -203,56 +203,68 @@ describe('what goes wrong with a pack is said in one line, and leaves no file', 
     const image = ['--image', KERNEL]
     const line =
       /does not reach the expected digest: at [\d_]+: final digest [0-9a-f]{64}, not 0{64}.*; nothing was written/
-    await failing(['unpack', changed, '-o', out, ...image], 1, line)
-    await failing(['replay', '--quiet', changed, ...image], 1, /does not reach the expected digest/)
+    await expectFailure(['unpack', changed, '-o', out, ...image], 1, line)
+    await expectFailure(['replay', '--quiet', changed, ...image], 1, /does not reach the expected digest/)
     await withManifest((fields) => (fields['instructions'] = 3_000_000))
-    await failing(['unpack', changed, '-o', out, ...image], 1, /it goes on past 3_000_000, the end of the trace/)
+    await expectFailure(['unpack', changed, '-o', out, ...image], 1, /it goes on past 3_000_000, the end of the trace/)
   })
 
   it('an image that is missing, or another', async () => {
     const missing = /packed without kernel kaal\.elf \(sha256 [0-9a-f]{64}\): give the file with --image/
-    await failing(['unpack', bare, '-o', out], 255, missing)
-    await failing(['replay', bare], 255, missing)
-    await failing(
+    await expectFailure(['unpack', bare, '-o', out], 255, missing)
+    await expectFailure(['replay', bare], 255, missing)
+    await expectFailure(
       ['unpack', bare, '-o', out, '--image', guest('null')],
       255,
       /null\.elf \(sha256 [0-9a-f]{64}\) is none of its images: kernel kaal\.elf/,
     )
-    await failing(['unpack', bare, '-o', out, '--image', folder('nowhere')], 255, /nowhere: there is no such file/)
-    await failing(['unpack', bare, '-o', out, '--image', folder('.')], 255, /is a directory/)
+    await expectFailure(
+      ['unpack', bare, '-o', out, '--image', folder('nowhere')],
+      255,
+      /nowhere: there is no such file/,
+    )
+    await expectFailure(['unpack', bare, '-o', out, '--image', folder('.')], 255, /is a directory/)
   })
 
   it('files that are there, are not, or cannot be', async () => {
-    await failing(['unpack', packed], 255, /boot\.kaal: exists already: give another name, or --force to replace it/)
-    await failing(['pack', boot], 255, /boot\.kaalpack: exists already/)
-    await failing(['unpack', folder('nowhere.kaalpack')], 255, /nowhere\.kaalpack: no such file/)
-    await failing(['pack', folder('nowhere.kaal')], 255, /nowhere\.kaal: no such file/)
-    await failing(
+    await expectFailure(
+      ['unpack', packed],
+      255,
+      /boot\.kaal: exists already: give another name, or --force to replace it/,
+    )
+    await expectFailure(['pack', boot], 255, /boot\.kaalpack: exists already/)
+    await expectFailure(['unpack', folder('nowhere.kaalpack')], 255, /nowhere\.kaalpack: no such file/)
+    await expectFailure(['pack', folder('nowhere.kaal')], 255, /nowhere\.kaal: no such file/)
+    await expectFailure(
       ['pack', boot, '-o', folder('none/x.kaalpack')],
       255,
       /x\.kaalpack: cannot write: its folder does not exist/,
     )
-    await failing(
+    await expectFailure(
       ['unpack', bare, '--image', KERNEL, '-o', folder('none/x.kaal')],
       255,
       /x\.kaal: cannot create the trace: its folder does not exist/,
     )
-    await failing(
+    await expectFailure(
       ['unpack', bare, '--image', KERNEL, '-o', folder('.')],
       255,
       /is a directory: give the name of a file/,
     )
-    await failing(['unpack', boot, '-o', out], 255, /boot\.kaal: a trace, not a packed one/)
-    await failing(['pack', packed, '-o', out], 255, /boot\.kaalpack: a packed trace: restore it with kaal unpack first/)
-    await failing(['dump', packed], 255, /a packed trace: restore it with kaal unpack first/)
-    await failing(['replay', boot, '--image', KERNEL], 255, /--image is for packed traces/)
-    await failing(['replay', packed, '--to', '9_999_999'], 255, /--to 9_999_999: \S+ ends at [\d_]+/)
+    await expectFailure(['unpack', boot, '-o', out], 255, /boot\.kaal: a trace, not a packed one/)
+    await expectFailure(
+      ['pack', packed, '-o', out],
+      255,
+      /boot\.kaalpack: a packed trace: restore it with kaal unpack first/,
+    )
+    await expectFailure(['dump', packed], 255, /a packed trace: restore it with kaal unpack first/)
+    await expectFailure(['replay', boot, '--image', KERNEL], 255, /--image is for packed traces/)
+    await expectFailure(['replay', packed, '--to', '9_999_999'], 255, /--to 9_999_999: \S+ ends at [\d_]+/)
   })
 
   it('a damaged trace, which is not packed', async () => {
     const damaged = folder('damaged.kaal')
     writeFileSync(damaged, readFileSync(boot).with(200_000, readFileSync(boot)[200_000] ^ 1))
-    await failing(['pack', damaged], 255, /damaged\.kaal: .*(seal|damaged|sha256)/)
+    await expectFailure(['pack', damaged], 255, /damaged\.kaal: .*(seal|damaged|sha256)/)
   })
 
   it('an interrupted unpack', async () => {
@@ -294,7 +306,7 @@ describe('kaal export', () => {
       bytes: statSync(file).size,
     })
     expect(stderr).toMatch(/, [\d_]+ bytes|bytes: 20 batch/)
-    await failing(
+    await expectFailure(
       ['export', '--format', format, boot],
       255,
       /exists already: give another name, or --force to replace it/,
@@ -330,23 +342,31 @@ describe('kaal export', () => {
   })
 
   it('says what is wrong', async () => {
-    await failing(['export', boot], 255, /--format/)
-    await failing(['export', '--format', 'gif', boot], 255, /gif.*perfetto, chrome, asciicast, csv/)
-    await failing(['export', '--format', 'chrome', '--table', 'uart', boot], 255, /--table uart: only for --format csv/)
-    await failing(
+    await expectFailure(['export', boot], 255, /--format/)
+    await expectFailure(['export', '--format', 'gif', boot], 255, /gif.*perfetto, chrome, asciicast, csv/)
+    await expectFailure(
+      ['export', '--format', 'chrome', '--table', 'uart', boot],
+      255,
+      /--table uart: only for --format csv/,
+    )
+    await expectFailure(
       ['export', '--format', 'csv', '--table', 'cups', boot],
       255,
       /--table cups: give one of batches, interrupts/,
     )
-    await failing(['export', '--format', 'csv', '--from', 'x', boot], 255, /--from x: give a position/)
-    await failing(
+    await expectFailure(['export', '--format', 'csv', '--from', 'x', boot], 255, /--from x: give a position/)
+    await expectFailure(
       ['export', '--format', 'csv', '--from', '20', '--to', '10', boot],
       255,
       /--to 10: lies before --from 20/,
     )
-    await failing(['export', '--format', 'csv', '--to', '9_999_999', boot], 255, /ends at [\d_]+/)
-    await failing(['export', '--format', 'csv', packed], 255, /a packed trace: restore it/)
-    await failing(['export', '--format', 'csv', '-o', folder('none/x.csv'), boot], 255, /its folder does not exist/)
+    await expectFailure(['export', '--format', 'csv', '--to', '9_999_999', boot], 255, /ends at [\d_]+/)
+    await expectFailure(['export', '--format', 'csv', packed], 255, /a packed trace: restore it/)
+    await expectFailure(
+      ['export', '--format', 'csv', '-o', folder('none/x.csv'), boot],
+      255,
+      /its folder does not exist/,
+    )
   })
 })
 
@@ -386,7 +406,7 @@ describe('kaal report', () => {
     expect(await sh('kaal replay --quiet replayed.kaal')).toMatchObject({ code: 0 })
     const debug = await kaal(['debug', folder('bug/replayed.kaal'), '-e', 'goto 3_788_668', '-e', 'backtrace'])
     expect(debug.stdout).toContain('<exception: Data Abort from EL1h>')
-    await failing(['report', FAULT, '-o', report], 255, /report\.md: exists already/)
+    await expectFailure(['report', FAULT, '-o', report], 255, /report\.md: exists already/)
   })
 
   it('of a trace that ended well says so; --no-pack writes none, --no-images leaves them out', async () => {
@@ -419,15 +439,19 @@ describe('kaal report', () => {
 
   it('says what is wrong', async () => {
     const to = folder('r.md')
-    await failing(['report', folder('nowhere.kaal'), '-o', to], 255, /no such file/)
-    await failing(
+    await expectFailure(['report', folder('nowhere.kaal'), '-o', to], 255, /no such file/)
+    await expectFailure(
       ['report', boot, '-o', to, '--symbols', folder('nowhere.elf')],
       255,
       /nowhere\.elf: there is no such file/,
     )
-    await failing(['report', packed, '-o', to], 255, /a packed trace: restore it/)
-    await failing(['report', boot, '-o', folder('none/r.md')], 255, /its folder does not exist/)
-    await failing(['report', boot, '-o', folder('x.kaalpack')], 255, /x\.kaalpack: that is a name for a packed trace/)
+    await expectFailure(['report', packed, '-o', to], 255, /a packed trace: restore it/)
+    await expectFailure(['report', boot, '-o', folder('none/r.md')], 255, /its folder does not exist/)
+    await expectFailure(
+      ['report', boot, '-o', folder('x.kaalpack')],
+      255,
+      /x\.kaalpack: that is a name for a packed trace/,
+    )
   })
 })
 
@@ -435,8 +459,12 @@ describe('a folder that cannot be written', () => {
   it.skipIf(process.getuid?.() === 0)('is named', async () => {
     mkdirSync(folder('locked'))
     chmodSync(folder('locked'), 0o500)
-    await failing(['pack', boot, '-o', folder('locked/x.kaalpack')], 255, /x\.kaalpack: cannot write: cannot open: /)
-    await failing(
+    await expectFailure(
+      ['pack', boot, '-o', folder('locked/x.kaalpack')],
+      255,
+      /x\.kaalpack: cannot write: cannot open: /,
+    )
+    await expectFailure(
       ['unpack', bare, '--image', KERNEL, '-o', folder('locked/x.kaal')],
       255,
       /x\.kaal: cannot create the trace/,
