@@ -53,9 +53,10 @@ async function replayPack(path: string, options: ReplayOptions): Promise<number>
   const progress = new Progress({ unit: 'instructions', total: instructions, besideOutput: !quiet })
   const restorer = new Restorer(pack, quiet ? {} : { onTransmit: output.put })
   restorer.execution.machine.cpu.setEngine(options.engine)
-  const result = await restorer.run({ to, onProgress: (icount) => progress.show(icount) })
+  const result = await restorer
+    .run({ to, onProgress: (icount) => progress.show(icount) })
+    .finally(() => progress.clear())
   output.flush()
-  progress.clear()
   if (options.json) print(json(result))
   if (result.kind === 'differs') {
     say(`${path}: ${result.message}`)
@@ -82,9 +83,10 @@ async function replay(path: string, options: ReplayOptions): Promise<number> {
     const progress = new Progress({ unit: 'instructions', total: instructions, besideOutput: !quiet })
     const replayer = new Replayer(reader, quiet ? {} : { onTransmit: output.put })
     replayer.execution.machine.cpu.setEngine(options.engine)
-    const result = await replayer.run({ to, onProgress: (icount) => progress.show(icount) })
+    const result = await replayer
+      .run({ to, onProgress: (icount) => progress.show(icount) })
+      .finally(() => progress.clear())
     output.flush()
-    progress.clear()
     if (options.json) print(json(result))
     if (result.kind === 'diverged') {
       say(`${path}: ${result.divergence.message}`)

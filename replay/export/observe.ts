@@ -2,6 +2,8 @@
 import type { Engine } from '../../cpu/translator/translator.js'
 import { TraceError } from '../../trace/errors.js'
 import type { TraceReader } from '../../trace/reader.js'
+import { DebuggerError } from '../debugger/error.js'
+import { grouped } from '../debugger/numbers.js'
 import { readDescription } from '../description.js'
 import { Execution } from '../execution.js'
 import { hostMilliseconds, yieldToHost } from '../platform.js'
@@ -26,6 +28,8 @@ export function instructionsToObserve(reader: TraceReader, { to, calls = false }
   return Math.min(to ?? Infinity, reader.meta.instructions) * (calls ? 2 : 1)
 }
 
+/** All of them are in memory at once, some 1 KB each with what is made of them. */
+const MOST_HAPPENINGS = 1_200_000
 /** The host's event loop gets its turn this often, in milliseconds; the clock is looked at after so many batches or instructions. */
 const TURN = 50
 const BATCHES = 64
@@ -34,6 +38,7 @@ const INSTRUCTIONS = 2 ** 19
 /**
  * Runs a trace's machine again and notes what happens.
  *
+ * @throws {DebuggerError} if too much happens to be kept at once.
  * @throws {TraceError} `damaged` if the replay differs from the trace, or the trace holds what this kaal cannot honour.
  */
 export async function observe(reader: TraceReader, options: ObserveOptions = {}): Promise<Observation> {
@@ -133,7 +138,14 @@ class Observer {
 
   private note(happening: Happening): void {
     const last = happening.kind === 'batch' ? happening.position + happening.count : happening.position
-    if (last >= this.from && happening.position <= this.to) this.happenings.push(happening)
+    if (last < this.from || happening.position > this.to) return
+    if (this.happenings.length >= MOST_HAPPENINGS) {
+      const end = grouped(happening.position)
+      throw new DebuggerError(
+        `${this.reader.path}: more than ${grouped(MOST_HAPPENINGS)} events up to ${end}: export a part with --from and --to`,
+      )
+    }
+    this.happenings.push(happening)
   }
 
   private diverged(n: number): TraceError {

@@ -370,6 +370,21 @@ describe('kaal export', () => {
   })
 })
 
+describe('an export of more events than fit into memory', () => {
+  it('is refused by name, and a part of it is not', async () => {
+    const trace = folder('svc.kaal')
+    await kaal(['record', '-o', trace, guest('svc')])
+    const csv = ['export', '--format', 'csv', '--table', 'syscalls', trace]
+    await expectFailure(
+      csv,
+      255,
+      /svc\.kaal: more than 1_200_000 events up to [\d_]+: export a part with --from and --to/,
+    )
+    const { code, stderr } = await kaal([...csv, '--to', '100_000'])
+    expect({ code, stderr }).toMatchObject({ code: 0, stderr: expect.stringMatching(/[\d_]+ syscall$/m) })
+  })
+})
+
 describe('kaal report', () => {
   // MOV X0, #0; BR X0: from the first instruction on what is there faults, and the vector too.
   beforeAll(() => writeFileSync(folder('loop.bin'), Uint8Array.of(0, 0, 0x80, 0xd2, 0, 0, 0x1f, 0xd6)))
