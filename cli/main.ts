@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { Exit, explain } from './errors.js'
 import { say } from './output.js'
 import { addDebug } from './verbs/debug.js'
+import { addDiff } from './verbs/diff.js'
 import { addDump } from './verbs/dump.js'
 import { addExport } from './verbs/export.js'
 import { addInfo } from './verbs/info.js'
@@ -30,6 +31,7 @@ function program(exit: (code: number) => void): Command {
     addInfo,
     addDump,
     addVerify,
+    addDiff,
     addPack,
     addUnpack,
     addExport,

@@ -48,18 +48,27 @@ export class Progress {
 
   /** So much has been done, of the whole; as often as one likes. */
   show(done: number): void {
-    if (!this.host.shown) return
-    const now = this.host.milliseconds()
-    if (now - this.started < PATIENCE || now - this.drawn < REDRAW) return
-    this.drawn = now
-    this.visible = true
-    this.host.write(`${ERASE}${this.line(done, (now - this.started) / 1000)}`)
+    this.draw((seconds) => this.line(done, seconds))
+  }
+
+  /** What is being done now, in words, where there is nothing to count. */
+  tell(what: string): void {
+    this.draw(() => what)
   }
 
   /** Takes the line away, before anything else is printed. */
   clear(): void {
     if (this.visible) this.host.write(ERASE)
     this.visible = false
+  }
+
+  private draw(line: (seconds: number) => string): void {
+    if (!this.host.shown) return
+    const now = this.host.milliseconds()
+    if (now - this.started < PATIENCE || now - this.drawn < REDRAW) return
+    this.drawn = now
+    this.visible = true
+    this.host.write(`${ERASE}${line((now - this.started) / 1000)}`)
   }
 
   private line(done: number, seconds: number): string {

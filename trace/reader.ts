@@ -226,6 +226,18 @@ export class TraceReader {
     return (list as number[]).map((step) => (at += step))
   }
 
+  /** The bytes through the UART as format 2 stores them, run by run (`schema.sql` says how); none of format 1. For a quick look at all of them. */
+  *uartStored(): IterableIterator<{ readonly icount: number; readonly events: Uint8Array }> {
+    if (this.meta.format === 1) return
+    yield* this.rows(
+      'uart_runs',
+      'icount, events',
+      () => 1,
+      Infinity,
+      (row) => ({ icount: row.integer('icount'), events: row.bytes('events') }),
+    )
+  }
+
   inputs(span: Span = {}): IterableIterator<InputRow> {
     return this.events('inputs', INPUT_COLUMNS, span, inputRow)
   }

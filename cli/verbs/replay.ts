@@ -1,11 +1,16 @@
 /** `kaal replay`: repeats a trace bit for bit. */
 import type { Command } from 'commander'
-import type { Engine } from '../../cpu/translator/translator.js'
+import { ENGINES, type Engine } from '../../cpu/translator/translator.js'
+import { machineWith } from '../../replay/divergence/side.js'
 import { Restorer } from '../../replay/pack/restorer.js'
 import { Replayer } from '../../replay/replayer.js'
 import { isPack } from '../../trace/pack/container.js'
 import { TraceReader } from '../../trace/reader.js'
+import type { Opinion } from '../../replay/divergence/narrow.js'
 import { engineOption } from '../engine.js'
+import { otherKaal } from '../other-kaal.js'
+import { sourceReader } from '../source-files.js'
+import { collect, readSymbols } from '../symbols.js'
 import { Exit, UsageError } from '../errors.js'
 import { GuestOutput, json, print, say } from '../output.js'
 import { addImageOption, openPack } from '../packs.js'
@@ -18,6 +23,10 @@ interface ReplayOptions {
   readonly json?: boolean
   readonly image: readonly string[]
   readonly engine: Engine
+  readonly narrow: boolean
+  readonly reference?: string
+  readonly symbols: readonly string[]
+  readonly source: readonly string[]
 }
 
 /** Adds the verb. */
@@ -29,6 +38,10 @@ export function addReplay(program: Command, exit: (code: number) => void): void 
     .option('--to <position>', 'stop at the end of the batch that holds this position')
     .option('--quiet', "do not show the guest's output")
     .option('--json', 'the outcome as JSON, without the guest output')
+    .option('--no-narrow', 'where the replay diverges, stop at the batch')
+    .option('--reference <kaal>', 'folder of another kaal, to compare with where the replay diverges')
+    .option('--symbols <elf>', 'an executable with symbols and line tables; may be given again', collect, [])
+    .option('--source <folder>', 'where source files are looked for; may be given again', collect, [])
     .addOption(engineOption())
   addImageOption(verb).action(async (path: string, options: ReplayOptions) =>
     exit(await (isPack(path) ? replayPack : replay)(path, options)),
@@ -81,17 +94,37 @@ async function replay(path: string, options: ReplayOptions): Promise<number> {
     const { instructions } = reader.meta
     const to = limitOf(path, options.to, instructions)
     const progress = new Progress({ unit: 'instructions', total: instructions, besideOutput: !quiet })
+    const symbols = readSymbols(options.symbols)
+    const reference = options.reference === undefined ? undefined : await otherKaal(options.reference)
     const replayer = new Replayer(reader, quiet ? {} : { onTransmit: output.put })
     replayer.execution.machine.cpu.setEngine(options.engine)
     const result = await replayer
       .run({ to, onProgress: (icount) => progress.show(icount) })
       .finally(() => progress.clear())
     output.flush()
-    if (options.json) print(json(result))
     if (result.kind === 'diverged') {
-      say(`${path}: ${result.divergence.message}`)
+      const { divergence } = result
+      say(`${path}: ${divergence.message}`)
+      if (!options.narrow) {
+        if (options.json) print(json(result))
+        return Exit.BAD
+      }
+      // Loaded here, and not by those who replay without a divergence.
+      const { narrow } = await import('../../replay/divergence/narrow.js')
+      const { reportLines } = await import('../../replay/divergence/report.js')
+      const narrowing = await narrow(reader, divergence, {
+        ...opinions(options.engine, reference),
+        diverged: replayer.execution.machine,
+        symbols,
+        readSource: sourceReader(options.source),
+        onProgress: (what, icount) => progress.tell(`${what}, ${formatPosition(icount)}`),
+      })
+      progress.clear()
+      if (options.json) print(json({ ...result, narrowing }))
+      else for (const line of reportLines(narrowing)) print(line)
       return Exit.BAD
     }
+    if (options.json) print(json(result))
     const rest = reader.meta.finished ? '' : '; the trace is unfinished: its recorder was killed'
     const digest = result.finalDigest === undefined ? '' : `, final digest ${result.finalDigest}`
     say(`${path}: bit for bit the same up to ${formatPosition(result.instructions)}${digest}${rest}`)
@@ -99,4 +132,11 @@ async function replay(path: string, options: ReplayOptions): Promise<number> {
   } finally {
     reader.close()
   }
+}
+
+/** Who has diverged, and who may know better: another kaal if there is one, and the other engines of this one. */
+function opinions(engine: Engine, reference: Opinion | undefined): { subject: Opinion; opinions: Opinion[] } {
+  const named = (each: Engine): Opinion => ({ name: `the ${each} engine`, make: machineWith(each) })
+  const others = ENGINES.filter((each) => each !== engine).map((each) => named(each))
+  return { subject: named(engine), opinions: reference ? [reference, ...others] : others }
 }

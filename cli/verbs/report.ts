@@ -1,5 +1,5 @@
 /** `kaal report`: a bug report that is ready to send: environment, console, fault, backtrace, and how to replay. */
-import { readFileSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { arch, platform } from 'node:os'
 import { basename } from 'node:path'
 import type { Command } from 'commander'
@@ -14,6 +14,7 @@ import { json, print, say } from '../output.js'
 import { formatPosition } from '../positions.js'
 import { Progress } from '../progress.js'
 import { sourceReader } from '../source-files.js'
+import { collect, readSymbols } from '../symbols.js'
 import { VERSION } from '../version.js'
 import { packFile } from './pack.js'
 
@@ -45,8 +46,6 @@ export function addReport(program: Command, exit: (code: number) => void): void 
     .action(async (path: string, options: ReportFlags) => exit(await report(path, options)))
 }
 
-const collect = (value: string, before: readonly string[]): string[] => [...before, value]
-
 async function report(path: string, options: ReportFlags): Promise<number> {
   const { output } = options
   const force = options.force === true
@@ -56,7 +55,7 @@ async function report(path: string, options: ReportFlags): Promise<number> {
   for (const name of packed === undefined ? [output] : [output, packed])
     if (!force && statSync(name, { throwIfNoEntry: false }))
       throw new UsageError(`${name}: exists already: give another name with -o, or --force to replace it`)
-  const symbols = options.symbols.map((name) => ({ name, bytes: readNamed(name) }))
+  const symbols = readSymbols(options.symbols)
   const reader = TraceReader.open(path)
   try {
     const replay = await replayed(reader)
@@ -91,14 +90,5 @@ async function replayed(reader: TraceReader): Promise<string> {
     return `bit for bit the same up to ${formatPosition(result.instructions)}`
   } finally {
     progress.clear()
-  }
-}
-
-function readNamed(path: string): Uint8Array {
-  try {
-    return readFileSync(path)
-  } catch (error) {
-    // Some of Node's errors (a directory, for one) do not carry the path.
-    throw Object.assign(error as Error, { path })
   }
 }

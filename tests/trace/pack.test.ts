@@ -228,7 +228,8 @@ test('compression keeps every byte', async () => {
   for (const length of [0, 1, 1000, 200_000]) {
     const bytes = Uint8Array.from({ length }, (_, i) => (i * i) >> 5)
     expect(expand(await squeeze(bytes), length)).toEqual(bytes)
-    if (length > 0) expect(() => expand(Uint8Array.of(9, 9, 9), length)).toThrow(/Decompression failed|unexpected end of file/)
+    if (length > 0)
+      expect(() => expand(Uint8Array.of(9, 9, 9), length)).toThrow(/Decompression failed|unexpected end of file/)
   }
   const told: number[] = []
   await squeeze(new Uint8Array(200_000), (done) => told.push(done))
