@@ -56,20 +56,26 @@ const TURN = 50
 const BATCHES = 64
 const INSTRUCTIONS = 2 ** 19
 
+/** Where recorded inputs come from. */
+export interface InputSource {
+  /** All inputs after the first `given`. */
+  inputsAfter(given: number): Iterator<InputRow>
+}
+
 /** Gives a machine the inputs of a trace. */
 export class RecordedInputs implements InputDoor {
   next = Infinity
   private readonly execution: Execution
   private rows: Iterator<InputRow>
   private row: InputRow | undefined
-  private readonly reader: TraceReader
-  private readonly received: (icount: number, byte: number) => void
+  private readonly reader: InputSource
+  private readonly onDeliver: (icount: number, source: string, payload: Uint8Array) => void
 
-  /** @param received called for every byte that goes to the UART. */
-  constructor(reader: TraceReader, execution: Execution, received: (icount: number, byte: number) => void = () => {}) {
+  /** @param onDeliver told every input when the machine has got it. */
+  constructor(reader: InputSource, execution: Execution, onDeliver: RecordedInputs['onDeliver'] = () => {}) {
     this.reader = reader
+    this.onDeliver = onDeliver
     this.execution = execution
-    this.received = received
     this.rows = reader.inputsAfter(0)
     this.advance()
   }
@@ -85,7 +91,7 @@ export class RecordedInputs implements InputDoor {
       const { source, payload } = this.row
       for (const byte of payload) this.execution.machine.board.uart.receive(byte)
       this.execution.noteInput(icount, source, payload)
-      for (const byte of payload) this.received(icount, byte)
+      this.onDeliver(icount, source, payload)
       this.advance()
     }
   }
@@ -134,7 +140,9 @@ export class Replayer {
       },
     }
     this.execution = new Execution(config, files, snapshots, listener, make)
-    const inputs = new RecordedInputs(reader, this.execution, (icount, byte) => rows?.uart(icount, 1, byte))
+    const inputs = new RecordedInputs(reader, this.execution, (icount, _, payload) => {
+      for (const byte of payload) rows?.uart(icount, 1, byte)
+    })
     this.execution.door = inputs
     this.before = from ? this.load(from, inputs) : 0
     this.names = new Names(this.execution.machine.boot.symbols)

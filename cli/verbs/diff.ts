@@ -5,8 +5,9 @@ import { EVENT_KINDS, type EventKind } from '../../replay/diff/events.js'
 import { TraceReader } from '../../trace/reader.js'
 import { engineOption } from '../engine.js'
 import { Exit } from '../errors.js'
-import { Progress, json, print, say } from '../output.js'
+import { json, print, say } from '../output.js'
 import { formatPosition } from '../positions.js'
+import { Progress } from '../progress.js'
 import { sourceReader } from '../source-files.js'
 import { collect, readSymbols } from '../symbols.js'
 
@@ -47,7 +48,7 @@ export function addDiff(program: Command, exit: (code: number) => void): void {
 async function diff(pathA: string, pathB: string, options: DiffOptions): Promise<number> {
   const symbols = readSymbols(options.symbols)
   const a = TraceReader.open(pathA)
-  const progress = new Progress()
+  const progress = new Progress({ unit: 'instructions' })
   try {
     const b = TraceReader.open(pathB)
     try {
@@ -59,7 +60,7 @@ async function diff(pathA: string, pathB: string, options: DiffOptions): Promise
         import('../../replay/diff/report.js'),
         import('../../replay/divergence/side.js'),
       ])
-      const onProgress = (icount: number) => progress.show(`comparing, ${formatPosition(icount)}`)
+      const onProgress = (icount: number) => progress.tell(`comparing, ${formatPosition(icount)}`)
       const make = machineWith(options.engine)
       const machines = { options: traces.differingOptions(a, b), images: traces.differingImages(a, b) }
       const sameKernel = machines.images.every(({ role }) => role !== 'kernel')

@@ -2,7 +2,9 @@
 import type { Command } from 'commander'
 import { ENGINES, type Engine } from '../../cpu/translator/translator.js'
 import { machineWith } from '../../replay/divergence/side.js'
+import { Restorer } from '../../replay/pack/restorer.js'
 import { Replayer } from '../../replay/replayer.js'
+import { isPack } from '../../trace/pack/container.js'
 import { TraceReader } from '../../trace/reader.js'
 import type { Opinion } from '../../replay/divergence/narrow.js'
 import { engineOption } from '../engine.js'
@@ -10,13 +12,16 @@ import { otherKaal } from '../other-kaal.js'
 import { sourceReader } from '../source-files.js'
 import { collect, readSymbols } from '../symbols.js'
 import { Exit, UsageError } from '../errors.js'
-import { GuestOutput, Progress, json, print, say } from '../output.js'
+import { GuestOutput, json, print, say } from '../output.js'
+import { addImageOption, openPack } from '../packs.js'
 import { formatPosition, parsePosition } from '../positions.js'
+import { Progress } from '../progress.js'
 
 interface ReplayOptions {
   readonly to?: string
   readonly quiet?: boolean
   readonly json?: boolean
+  readonly image: readonly string[]
   readonly engine: Engine
   readonly narrow: boolean
   readonly reference?: string
@@ -26,9 +31,9 @@ interface ReplayOptions {
 
 /** Adds the verb. */
 export function addReplay(program: Command, exit: (code: number) => void): void {
-  program
+  const verb = program
     .command('replay')
-    .description('repeat a trace, checking every digest; exit 0 only if bit for bit')
+    .description('repeat a trace, or a packed one, checking every digest; exit 0 only if bit for bit')
     .argument('<trace>')
     .option('--to <position>', 'stop at the end of the batch that holds this position')
     .option('--quiet', "do not show the guest's output")
@@ -38,31 +43,65 @@ export function addReplay(program: Command, exit: (code: number) => void): void 
     .option('--symbols <elf>', 'an executable with symbols and line tables; may be given again', collect, [])
     .option('--source <folder>', 'where source files are looked for; may be given again', collect, [])
     .addOption(engineOption())
-    .action(async (path: string, options: ReplayOptions) => exit(await replay(path, options)))
+  addImageOption(verb).action(async (path: string, options: ReplayOptions) =>
+    exit(await (isPack(path) ? replayPack : replay)(path, options)),
+  )
+}
+
+/** Where to stop. */
+function limitOf(path: string, text: string | undefined, end: number): number {
+  if (text === undefined) return Infinity
+  const to = parsePosition('--to', text, end)
+  if (to > end) throw new UsageError(`--to ${text}: ${path} ends at ${formatPosition(end)}`)
+  return to
+}
+
+/** A packed trace has no batches to compare with: its end must be right. */
+async function replayPack(path: string, options: ReplayOptions): Promise<number> {
+  const pack = openPack(path, options.image)
+  const { instructions, finished } = pack.meta
+  const to = limitOf(path, options.to, instructions)
+  const quiet = options.quiet === true || options.json === true
+  const output = new GuestOutput()
+  const progress = new Progress({ unit: 'instructions', total: instructions, besideOutput: !quiet })
+  const restorer = new Restorer(pack, quiet ? {} : { onTransmit: output.put })
+  restorer.execution.machine.cpu.setEngine(options.engine)
+  const result = await restorer
+    .run({ to, onProgress: (icount) => progress.show(icount) })
+    .finally(() => progress.clear())
+  output.flush()
+  if (options.json) print(json(result))
+  if (result.kind === 'differs') {
+    say(`${path}: ${result.message}`)
+    return Exit.BAD
+  }
+  const at = formatPosition(result.instructions)
+  const partly = `replayed up to ${at}; only a replay to the end checks a packed trace`
+  const digest =
+    result.kind === 'same' && result.finalDigest !== undefined ? `, final digest ${result.finalDigest}` : ''
+  const rest = finished ? '' : '; the trace is unfinished: its recorder was killed'
+  const whole = `bit for bit the same up to ${at}${digest}${rest}`
+  say(`${path}: ${result.instructions < instructions ? partly : whole}`)
+  return Exit.GOOD
 }
 
 async function replay(path: string, options: ReplayOptions): Promise<number> {
   const reader = TraceReader.open(path)
+  const quiet = options.quiet === true || options.json === true
   const output = new GuestOutput()
-  const progress = new Progress()
   try {
-    const to = options.to === undefined ? Infinity : parsePosition('--to', options.to, reader.meta.instructions)
+    if (options.image.length > 0) throw new UsageError('--image is for packed traces: a trace holds its images')
     const { instructions } = reader.meta
-    if (options.to !== undefined && to > instructions) {
-      throw new UsageError(`--to ${options.to}: ${path} ends at ${formatPosition(instructions)}`)
-    }
-    const quiet = options.quiet === true || options.json === true
+    const to = limitOf(path, options.to, instructions)
+    const progress = new Progress({ unit: 'instructions', total: instructions, besideOutput: !quiet })
     const symbols = readSymbols(options.symbols)
     const reference = options.reference === undefined ? undefined : await otherKaal(options.reference)
     const replayer = new Replayer(reader, quiet ? {} : { onTransmit: output.put })
     replayer.execution.machine.cpu.setEngine(options.engine)
-    const total = formatPosition(reader.meta.instructions)
-    const result = await replayer.run({
-      to,
-      onProgress: (icount) => progress.show(`${formatPosition(icount)} of ${total}`),
-    })
+    const result = await replayer
+      .run({ to, onProgress: (icount) => progress.show(icount) })
+      .finally(() => progress.clear())
     output.flush()
-    progress.clear()
     if (result.kind === 'diverged') {
       const { divergence } = result
       say(`${path}: ${divergence.message}`)
@@ -78,7 +117,7 @@ async function replay(path: string, options: ReplayOptions): Promise<number> {
         diverged: replayer.execution.machine,
         symbols,
         readSource: sourceReader(options.source),
-        onProgress: (what, icount) => progress.show(`${what}, ${formatPosition(icount)}`),
+        onProgress: (what, icount) => progress.tell(`${what}, ${formatPosition(icount)}`),
       })
       progress.clear()
       if (options.json) print(json({ ...result, narrowing }))
