@@ -1,28 +1,8 @@
 /** The `kaal` command: parses, calls a verb, exits. */
-import { Command, CommanderError } from 'commander'
+import { CommanderError } from 'commander'
 import { Exit, explain } from './errors.js'
 import { say } from './output.js'
-import { addDebug } from './verbs/debug.js'
-import { addDump } from './verbs/dump.js'
-import { addInfo } from './verbs/info.js'
-import { addRecord } from './verbs/record.js'
-import { addReplay } from './verbs/replay.js'
-import { addVerify } from './verbs/verify.js'
-import { VERSION } from './version.js'
-
-function program(exit: (code: number) => void): Command {
-  const kaal = new Command('kaal')
-    .description(
-      'A time machine for kernels: record an AArch64 kernel once, replay it bit for bit, forwards and backwards.',
-    )
-    .version(VERSION)
-    .exitOverride()
-    .configureOutput({ writeErr: () => {} })
-    .showSuggestionAfterError()
-  for (const add of [addRecord, addReplay, addDebug, addInfo, addDump, addVerify]) add(kaal, exit)
-  for (const verb of kaal.commands) verb.exitOverride().configureOutput({ writeErr: () => {} })
-  return kaal
-}
+import { program } from './program.js'
 
 /** Runs a command line. Returns its exit code. */
 async function main(arguments_: readonly string[]): Promise<number> {

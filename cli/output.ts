@@ -25,7 +25,7 @@ export class GuestOutput {
 }
 
 /** Writes everything, however slow the reader is. Returns false if the reader is gone. */
-function writeAll(fd: number, bytes: Uint8Array): boolean {
+export function writeAll(fd: number, bytes: Uint8Array): boolean {
   let rest = bytes
   while (rest.length > 0) {
     try {
@@ -48,23 +48,6 @@ export function print(line: string): void {
 /** A line of diagnostics. */
 export function say(line: string): void {
   writeAll(2, Buffer.from(`kaal: ${line}\n`))
-}
-
-/** A progress line that overwrites itself, on a terminal only. */
-export class Progress {
-  private readonly on = process.stderr.isTTY && !process.stdout.isTTY
-  private shown = false
-
-  show(line: string): void {
-    if (!this.on) return
-    writeAll(2, Buffer.from(`\r\u001b[K${line}`))
-    this.shown = true
-  }
-
-  clear(): void {
-    if (this.shown) writeAll(2, Buffer.from('\r\u001b[K'))
-    this.shown = false
-  }
 }
 
 /** JSON of a value with bigints and bytes as hexadecimal strings; on one line if `compact`. */

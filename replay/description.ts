@@ -2,8 +2,7 @@
 import { type MachineConfig, DEFAULT_CONFIG, checkConfig } from '../devices/config.js'
 import type { BootFiles } from '../devices/loader/boot.js'
 import { TraceError } from '../trace/errors.js'
-import type { TraceReader } from '../trace/reader.js'
-import type { ImageFile, MachineRecord } from '../trace/rows.js'
+import type { ImageFile, ImageRow, MachineRecord } from '../trace/rows.js'
 import type { SnapshotPolicy } from './snapshot-policy.js'
 
 /** All that determines a run, but for its inputs. */
@@ -27,12 +26,19 @@ export function imageFiles({ kernel, initrd, dtb }: BootFiles): ImageFile[] {
   return images
 }
 
+/** Where a description stands: a trace, or a packed one. */
+export interface DescriptionSource {
+  readonly path: string
+  readonly meta: { readonly machine: MachineRecord }
+  images(): Iterable<ImageRow>
+}
+
 /**
  * The description in a trace.
  *
  * @throws {TraceError} `damaged` naming the field that is missing, of another type or not possible.
  */
-export function readDescription(reader: TraceReader): MachineDescription {
+export function readDescription(reader: DescriptionSource): MachineDescription {
   const { machine } = reader.meta
   const damaged = (what: string): TraceError => new TraceError(reader.path, 'damaged', `meta.machine: ${what}`)
   for (const [field, value] of Object.entries({ ...DEFAULT_CONFIG, snapshotInterval: 0 })) {

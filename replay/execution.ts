@@ -7,12 +7,17 @@
  */
 import type { MachineConfig } from '../devices/config.js'
 import type { BootFiles } from '../devices/loader/boot.js'
-import { type InputDoor, Machine, type RunEnd } from '../devices/machine.js'
+import { type InputDoor, Machine, type MachineEvents, type RunEnd } from '../devices/machine.js'
 import { DigestChain, finalDigest } from '../trace/digest.js'
 import type { BatchEnd, ExceptionKind, PageImage } from '../trace/rows.js'
 import { PageHashes } from './page-hashes.js'
 import { type SnapshotPolicy, SnapshotSchedule } from './snapshot-policy.js'
 import { registerAddress } from '../cpu/state.js'
+
+/** Builds a machine: this kaal's, or another kaal's to compare with. */
+export type MachineFactory = (config: MachineConfig, files: BootFiles, events: MachineEvents) => Machine
+
+const newMachine: MachineFactory = (config, files, events) => new Machine(config, files, events)
 
 /** The most instructions in a batch. */
 export const BATCH_LIMIT = 2 ** 20
@@ -64,12 +69,19 @@ export class Execution {
 
   /**
    * @param policy when snapshots are taken; part of the machine's definition, since batches end there.
+   * @param make builds the machine.
    * @throws what `new Machine` throws.
    */
-  constructor(config: MachineConfig, files: BootFiles, policy: SnapshotPolicy, listener: ExecutionListener) {
+  constructor(
+    config: MachineConfig,
+    files: BootFiles,
+    policy: SnapshotPolicy,
+    listener: ExecutionListener,
+    make: MachineFactory = newMachine,
+  ) {
     const { chain } = this
     this.schedule = new SnapshotSchedule(policy)
-    this.machine = new Machine(config, files, {
+    this.machine = make(config, files, {
       interrupt(icount, vcpu, intid, pcLo, pcHi, el) {
         chain.interrupt(icount, vcpu, intid, pcLo, pcHi, el)
         listener.interrupt(icount, vcpu, intid, pcLo, pcHi, el)

@@ -1,5 +1,5 @@
-/** Replaying: runs a trace's machine again, with the same inputs at the same positions, and compares every batch. */
-import { UnsupportedFeature } from '../cpu/processor.js'
+/** Replaying: runs a trace's machine again, with the same inputs at the same positions, and compares every batch and row. */
+import { PAGE_SIZE, RAM_PHYSICAL } from '../cpu/machine-memory.js'
 import type { InputDoor } from '../devices/machine.js'
 import type { TraceReader } from '../trace/reader.js'
 import type { BatchCursor } from '../trace/batch-cursor.js'
@@ -7,7 +7,8 @@ import type { BatchRow, InputRow } from '../trace/rows.js'
 import { readDescription } from './description.js'
 import { Names } from './debugger/names.js'
 import { EventLog } from './event-log.js'
-import { type Batch, Execution } from './execution.js'
+import { type Batch, Execution, type ExecutionListener, type MachineFactory } from './execution.js'
+import { type RowDifference, RowCheck, rowText } from './divergence/rows.js'
 import { hostMilliseconds, yieldToHost } from './platform.js'
 
 /** Where a replay left its trace. */
@@ -18,6 +19,10 @@ export interface Divergence {
   readonly recorded: BatchRow
   /** What the replay did instead; undefined if it could not end the batch. */
   readonly replayed: Batch | undefined
+  /** The row that differs, where the digests agree. */
+  readonly row?: RowDifference
+  /** Whether all batches agree, but guest memory at the end does not. */
+  readonly atEnd?: boolean
   /** For people: what differs, where, and what the last batch that agreed was. */
   readonly message: string
 }
@@ -31,12 +36,18 @@ export type ReplayResult =
 export interface ReplayOptions {
   /** Called for every byte that the guest sends through its UART. */
   readonly onTransmit?: (byte: number) => void
+  /** Builds the machine. */
+  readonly make?: MachineFactory
+  /** The snapshot to begin at, from 1, or 0 for the start. If it is given, only digests are compared, not rows. */
+  readonly from?: number
 }
 
 /** How to run it. */
 export interface ReplayRun {
   /** Stop at the end of the batch that holds this position. */
   readonly to?: number
+  /** Stop at the end of this batch. */
+  readonly toBatch?: number
   readonly onProgress?: (icount: number) => void
 }
 
@@ -45,16 +56,25 @@ const TURN = 50
 const BATCHES = 64
 const INSTRUCTIONS = 2 ** 19
 
+/** Where recorded inputs come from. */
+export interface InputSource {
+  /** All inputs after the first `given`. */
+  inputsAfter(given: number): Iterator<InputRow>
+}
+
 /** Gives a machine the inputs of a trace. */
 export class RecordedInputs implements InputDoor {
   next = Infinity
   private readonly execution: Execution
   private rows: Iterator<InputRow>
   private row: InputRow | undefined
-  private readonly reader: TraceReader
+  private readonly reader: InputSource
+  private readonly onDeliver: (icount: number, source: string, payload: Uint8Array) => void
 
-  constructor(reader: TraceReader, execution: Execution) {
+  /** @param onDeliver told every input when the machine has got it. */
+  constructor(reader: InputSource, execution: Execution, onDeliver: RecordedInputs['onDeliver'] = () => {}) {
     this.reader = reader
+    this.onDeliver = onDeliver
     this.execution = execution
     this.rows = reader.inputsAfter(0)
     this.advance()
@@ -71,6 +91,7 @@ export class RecordedInputs implements InputDoor {
       const { source, payload } = this.row
       for (const byte of payload) this.execution.machine.board.uart.receive(byte)
       this.execution.noteInput(icount, source, payload)
+      this.onDeliver(icount, source, payload)
       this.advance()
     }
   }
@@ -89,6 +110,9 @@ export class Replayer {
   private readonly reader: TraceReader
   /** What has happened in the current batch. */
   private readonly events = new EventLog()
+  private readonly rows: RowCheck | undefined
+  /** The last batch before the first that is replayed. */
+  private readonly before: number
 
   /**
    * @throws {TraceError} if the trace holds what this kaal cannot honour, before the first instruction.
@@ -97,15 +121,30 @@ export class Replayer {
   constructor(reader: TraceReader, options: ReplayOptions = {}) {
     this.reader = reader
     const { config, files, snapshots } = readDescription(reader)
-    this.execution = new Execution(config, files, snapshots, {
+    const { onTransmit, make, from } = options
+    const rows = from === undefined ? new RowCheck(reader) : undefined
+    this.rows = rows
+    const listener: ExecutionListener = {
       transmit: (icount, byte) => {
         this.events.add('uart', icount, byte)
-        options.onTransmit?.(byte)
+        rows?.uart(icount, 0, byte)
+        onTransmit?.(byte)
       },
-      interrupt: (icount, _vcpu, intid) => this.events.add('interrupt', icount, intid),
-      exception: (icount, _vcpu, _kind, esr) => this.events.add('exception', icount, esr),
+      interrupt: (icount, vcpu, intid, pcLo, pcHi, el) => {
+        this.events.add('interrupt', icount, intid)
+        rows?.interrupt(icount, vcpu, intid, pcLo, pcHi, el)
+      },
+      exception: (icount, vcpu, kind, esr, farLo, farHi, elrLo, elrHi) => {
+        this.events.add('exception', icount, esr)
+        rows?.exception(icount, vcpu, kind, esr, farLo, farHi, elrLo, elrHi)
+      },
+    }
+    this.execution = new Execution(config, files, snapshots, listener, make)
+    const inputs = new RecordedInputs(reader, this.execution, (icount, _, payload) => {
+      for (const byte of payload) rows?.uart(icount, 1, byte)
     })
-    this.execution.door = new RecordedInputs(reader, this.execution)
+    this.execution.door = inputs
+    this.before = from ? this.load(from, inputs) : 0
     this.names = new Names(this.execution.machine.boot.symbols)
   }
 
@@ -113,12 +152,13 @@ export class Replayer {
   async run(options: ReplayRun = {}): Promise<ReplayResult> {
     const { execution, reader } = this
     const { machine } = execution
-    const to = options.to ?? Infinity
+    const { to = Infinity, toBatch = Infinity } = options
     let turn = hostMilliseconds()
     const recorded = reader.batchCursor()
+    recorded.n = this.before
     let looked = machine.icount
-    while (recorded.next()) {
-      if (recorded.icount >= to && recorded.n > 1) break
+    while (recorded.n < toBatch && recorded.next()) {
+      if (recorded.icount >= to && recorded.n > this.before + 1) break
       const divergence = this.replay(recorded)
       if (divergence) return { kind: 'diverged', instructions: machine.icount, divergence }
       if (recorded.n % BATCHES !== 0 && machine.icount - looked < INSTRUCTIONS) continue
@@ -131,33 +171,72 @@ export class Replayer {
       }
     }
     // If the cursor has stopped in front of a damaged row, this throws and says which.
-    if (recorded.n < reader.batchCount && machine.icount < to) reader.batch(recorded.n + 1)
-    const whole = reader.meta.finished && machine.icount === reader.meta.instructions
+    if (recorded.n < Math.min(reader.batchCount, toBatch) && machine.icount < to) reader.batch(recorded.n + 1)
+    const whole =
+      reader.meta.finished && machine.icount === reader.meta.instructions && recorded.n === reader.batchCount
     if (!whole) return { kind: 'same', instructions: machine.icount, finalDigest: undefined }
     return this.compareEnd()
   }
 
-  private replay(recorded: BatchCursor): Divergence | undefined {
+  /**
+   * Runs one batch more, to where it ends by itself.
+   *
+   * @param recorded what the trace has of it: it says whether the recording was stopped there, for no reason of the machine's own.
+   * @returns the batch, or why it does not end.
+   */
+  runBatch(recorded: Pick<BatchRow, 'icount' | 'count' | 'ended'>): Batch | string {
     const { execution } = this
     const end = recorded.icount + recorded.count
-    let replayed: Batch
     this.events.clear()
     try {
-      // Only a recording that was stopped has a batch that ends for no reason of the machine's own.
       const stopped = recorded.ended === 'stopped'
       const how = execution.run(stopped ? end : Infinity)
       const ended = execution.endFor(how) ?? (stopped && how !== 'paused' ? 'stopped' : undefined)
       if (ended === undefined) {
         const waits = how === 'asleep' ? 'the processor sleeps, and nothing wakes it' : 'nothing happens there'
-        return this.diverged(recorded, undefined, `the trace has ${recorded.ended} at ${end}; in the replay ${waits}`)
+        return `the trace has ${recorded.ended} at ${end}; in the replay ${waits}`
       }
-      replayed = execution.endBatch(ended)
+      return execution.endBatch(ended)
     } catch (error) {
-      if (!(error instanceof UnsupportedFeature)) throw error
-      return this.diverged(recorded, undefined, error.message)
+      // That of another kaal's machine is of another class.
+      if ((error as Error).name === 'UnsupportedFeature') return (error as Error).message
+      throw error
     }
+  }
+
+  private replay(recorded: BatchCursor): Divergence | undefined {
+    const replayed = this.runBatch(recorded)
+    if (typeof replayed === 'string') return this.diverged(recorded, undefined, replayed)
     const difference = describe(recorded, replayed)
-    return difference === undefined ? undefined : this.diverged(recorded, replayed, difference)
+    if (difference !== undefined) return this.diverged(recorded, replayed, difference)
+    const { rows } = this
+    if (!rows) return undefined
+    if (replayed.pages)
+      rows.snapshot(replayed.icount + replayed.count, recorded.n, this.execution.machine, replayed.pages)
+    return rows.difference && this.rowDiverged(recorded.n, replayed, rows.difference)
+  }
+
+  /** All digests agree, but a row does not: it was changed after the recording. */
+  private rowDiverged(n: number, replayed: Batch | undefined, row: RowDifference): Divergence {
+    const message = `${rowText(row)}; every digest up to there agrees with the replay, so the row was changed after it was recorded`
+    return { batch: n, recorded: this.reader.batch(n) as BatchRow, replayed, row, message }
+  }
+
+  /** Puts the machine to a snapshot; gives the batch at whose end it was taken. */
+  private load(n: number, inputs: RecordedInputs): number {
+    const { execution, reader } = this
+    const { machine } = execution
+    const { icount, batch, inputs: given, state } = reader.snapshot(n)
+    for (const { page, id } of reader.snapshotPages(n)) {
+      machine.memory.ram.set(reader.page(id), page * PAGE_SIZE)
+      machine.cpu.mmu.changedFromOutside(RAM_PHYSICAL + page * PAGE_SIZE, PAGE_SIZE)
+    }
+    execution.pages.knowLoaded()
+    machine.loadState(icount, state)
+    inputs.resume(given)
+    const last = reader.batch(batch)
+    execution.resume(icount, last?.digestLo ?? 0, last?.digestHi ?? 0)
+    return batch
   }
 
   private compareEnd(): ReplayResult {
@@ -165,18 +244,23 @@ export class Replayer {
     const { icount: instructions } = execution.machine
     const finalDigest = execution.finalDigest()
     const recorded = reader.meta.finalDigest
-    if (finalDigest === recorded) return { kind: 'same', instructions, finalDigest }
     const last = reader.batch(reader.batchCount)
+    this.rows?.end()
+    if (last && this.rows?.difference) {
+      const divergence = this.rowDiverged(last.n, undefined, this.rows.difference)
+      return { kind: 'diverged', instructions, divergence }
+    }
+    if (finalDigest === recorded) return { kind: 'same', instructions, finalDigest }
     if (!last) return { kind: 'same', instructions, finalDigest }
     const message = `all batches agree, but guest memory at the end does not: final digest ${recorded} in the trace, ${finalDigest} in the replay`
     return {
       kind: 'diverged',
       instructions,
-      divergence: { batch: last.n, recorded: last, replayed: undefined, message },
+      divergence: { batch: last.n, recorded: last, replayed: undefined, atEnd: true, message },
     }
   }
 
-  private diverged({ n }: BatchCursor, replayed: Batch | undefined, what: string): Divergence {
+  private diverged({ n }: Pick<BatchCursor, 'n'>, replayed: Batch | undefined, what: string): Divergence {
     const recorded = this.reader.batch(n) as BatchRow
     const { icount } = recorded
     const pc = this.execution.machine.cpu.state.pc

@@ -2,7 +2,7 @@
 import { TraceError } from './errors.js'
 import { decodeMachine } from './msgpack.js'
 import { type SqlDatabase, equalBytes, fileKind, openFile, readDatabase } from './platform.js'
-import { type TraceMeta, APPLICATION_ID, FORMAT } from './rows.js'
+import { type TraceMeta, APPLICATION_ID, FORMAT, PACK_MAGIC } from './rows.js'
 import { sealPlaceholder } from './seal.js'
 
 const HEADER_BYTES = 100
@@ -85,6 +85,12 @@ function readHeader(path: string): Header {
   file.close()
   if (size === 0) throw new TraceError(path, 'foreign', 'empty: no trace')
   const magic = String.fromCharCode(...bytes.subarray(0, Math.min(got, MAGIC.length)))
+  if (magic.startsWith(PACK_MAGIC))
+    throw new TraceError(
+      path,
+      'foreign',
+      'a packed trace: restore it with kaal unpack first (info, verify and replay take it as it is)',
+    )
   if (!MAGIC.startsWith(magic)) throw new TraceError(path, 'foreign', 'not a kaal trace: not an SQLite database')
   if (got < HEADER_BYTES) throw new TraceError(path, 'damaged', `cut short: ${size} bytes, less than a header`)
   const view = new DataView(bytes.buffer)

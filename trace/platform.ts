@@ -1,5 +1,6 @@
 /** All that the trace library asks of its host: SQLite, files, hashes and compression. The only file that knows Node. */
 import { createHash, hash, randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import fs from 'node:fs'
 import os from 'node:os'
 import nodePath from 'node:path'
@@ -246,6 +247,11 @@ export function toHex(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex')
 }
 
+/** The bytes that hexadecimal digits stand for. */
+export function fromHex(text: string): Uint8Array {
+  return new Uint8Array(Buffer.from(text, 'hex'))
+}
+
 /** First place of `needle` in `bytes` at or after `from`; -1 if there is none. */
 export function findBytes(bytes: Uint8Array, needle: Uint8Array, from: number): number {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).indexOf(needle, from)
@@ -255,6 +261,8 @@ export function findBytes(bytes: Uint8Array, needle: Uint8Array, from: number): 
 // tables: level 1 49 µs and 1509 bytes, level 3 51 µs and 1489, level 6 66 µs and 1460.
 const PAGE_DEFLATE: zlib.ZlibOptions = { level: 3, windowBits: 12, memLevel: 5, chunkSize: 4608 }
 
+const PAGE_DEFLATE_1: zlib.ZlibOptions = { level: 3, windowBits: 12, memLevel: 8 }
+
 /** Deflates a page or a small record, fast. */
 export function deflatePage(bytes: Uint8Array): Uint8Array {
   return zlib.deflateRawSync(bytes, PAGE_DEFLATE)
@@ -263,6 +271,88 @@ export function deflatePage(bytes: Uint8Array): Uint8Array {
 /** Deflates an image. A kernel of 1.2 MB: level 9 takes 80 ms and gives 265,584 bytes, level 6 16 ms and 268,347, level 3 8 ms and 288,837. */
 export function deflateImage(bytes: Uint8Array): Uint8Array {
   return zlib.deflateRawSync(bytes, { level: 6 })
+}
+
+/** Deflates an image as format 1 did. */
+export function deflateImage1(bytes: Uint8Array): Uint8Array {
+  return zlib.deflateRawSync(bytes, { level: 9 })
+}
+
+/** Deflates a page or a small record as format 1 did. */
+export function deflatePage1(bytes: Uint8Array): Uint8Array {
+  return zlib.deflateRawSync(bytes, PAGE_DEFLATE_1)
+}
+
+/** Brotli's window for so many bytes, as a logarithm. */
+const windowBits = (bytes: number): number => Math.min(Math.max(Math.ceil(Math.log2(Math.max(bytes, 2))), 10), 30)
+/** From this size on, the best compression takes minutes. */
+const BROTLI_BEST = 2 ** 24
+/** A long compression is told of after so many bytes. */
+const BROTLI_PIECE = 2 ** 16
+
+/**
+ * Compresses as well as can be done in the time: with the whole of `bytes` as its window.
+ *
+ * @param onProgress told how many bytes have been taken so far.
+ */
+export async function squeeze(bytes: Uint8Array, onProgress: (done: number) => void = () => {}): Promise<Uint8Array> {
+  const { BROTLI_PARAM_QUALITY, BROTLI_PARAM_LGWIN, BROTLI_PARAM_LARGE_WINDOW, BROTLI_PARAM_SIZE_HINT } = zlib.constants
+  const window = windowBits(bytes.length)
+  const stream = zlib.createBrotliCompress({
+    params: {
+      [BROTLI_PARAM_QUALITY]: bytes.length > BROTLI_BEST ? 9 : 11,
+      [BROTLI_PARAM_LGWIN]: window,
+      [BROTLI_PARAM_LARGE_WINDOW]: window > 24 ? 1 : 0,
+      [BROTLI_PARAM_SIZE_HINT]: bytes.length,
+    },
+  })
+  const pieces: Buffer[] = []
+  stream.on('data', (piece: Buffer) => pieces.push(piece))
+  for (let at = 0; at < bytes.length; at += BROTLI_PIECE) {
+    const piece = bytes.subarray(at, at + BROTLI_PIECE)
+    if (!stream.write(piece)) await once(stream, 'drain')
+    onProgress(at + piece.length)
+  }
+  stream.end()
+  await once(stream, 'end')
+  return new Uint8Array(Buffer.concat(pieces))
+}
+
+/** @throws if `bytes` are not what {@link squeeze} makes, or are more than `limit` bytes when expanded. */
+export function expand(bytes: Uint8Array, limit: number): Uint8Array {
+  const params = { [zlib.constants.BROTLI_DECODER_PARAM_LARGE_WINDOW]: 1 }
+  return new Uint8Array(zlib.brotliDecompressSync(bytes, { params, maxOutputLength: Math.max(limit, 1) }))
+}
+
+/** Reads a file whole. */
+export function readBytes(path: string): Uint8Array {
+  return new Uint8Array(fs.readFileSync(path))
+}
+
+/** Pieces of a file are written so many bytes at a time, or more. */
+const WRITE_BYTES = 1 << 20
+
+/** Writes a new file piece by piece, durably. */
+export function writePieces(path: string, pieces: Iterable<Uint8Array | string>): void {
+  const fd = fs.openSync(path, 'w')
+  try {
+    let gathered: Buffer[] = []
+    let bytes = 0
+    const flush = (): void => {
+      fs.writeFileSync(fd, Buffer.concat(gathered))
+      gathered = []
+      bytes = 0
+    }
+    for (const piece of pieces) {
+      gathered.push(Buffer.from(piece as Uint8Array))
+      bytes += piece.length
+      if (bytes >= WRITE_BYTES) flush()
+    }
+    flush()
+    fs.fsyncSync(fd)
+  } finally {
+    fs.closeSync(fd)
+  }
 }
 
 /** @throws if `bytes` are not deflated data, or inflate to more than `limit` bytes. */

@@ -1,7 +1,7 @@
 /** Reads a trace: checks it before anything is believed, then hands out its rows. */
 import { BatchCursor, CURSOR_COLUMNS } from './batch-cursor.js'
 import { TraceError } from './errors.js'
-import { decodePages, decodeState } from './msgpack.js'
+import { decode, decodePages, decodeState } from './msgpack.js'
 import { type OpenedTrace, openTrace, readMeta } from './opening.js'
 import { type SqlDatabase, type SqlStatement, equalBytes, hostFailure, inflate, sha256, toHex } from './platform.js'
 import {
@@ -178,6 +178,16 @@ export class TraceReader {
   }
 
   private *uartRuns({ from = 0, to = Infinity }: Span): IterableIterator<UartRow> {
+    for (const events of this.uartRows({ from, to })) {
+      for (const event of events) {
+        if (event.icount > to) return
+        if (event.icount >= from) yield event
+      }
+    }
+  }
+
+  /** The rows of `uart_runs`, decoded, that reach into the span. */
+  *uartRows({ from = 0, to = Infinity }: Span = {}): IterableIterator<UartRow[]> {
     // The run before the first that begins in the span may reach into it.
     const first = this.explain(() => Math.max(1, this.firstFrom('uart_runs', from) - 1))
     const runs = this.rows(
@@ -187,13 +197,45 @@ export class TraceReader {
       to,
       (row) => row,
     )
-    for (const row of runs) {
-      const events = row.try('events', () => [...uartEvents(row.integer('icount'), row.bytes('events'))])
-      for (const event of events) {
-        if (event.icount > to) return
-        if (event.icount >= from) yield event
-      }
+    for (const row of runs) yield row.try('events', () => [...uartEvents(row.integer('icount'), row.bytes('events'))])
+  }
+
+  /** `meta.machine` as it stands in the file. */
+  machineBytes(): Uint8Array {
+    return this.explain(() => this.query("SELECT value FROM meta WHERE key = 'machine'").get([])?.[0] as Uint8Array)
+  }
+
+  /** The seal of a finished trace, as it stands in the file. */
+  get sealBytes(): Uint8Array | undefined {
+    return this.seal
+  }
+
+  /** Where the recorder committed, if it has noted it: numbers of batches and snapshots written by then; see `schema.sql`. */
+  commits(): number[] | undefined {
+    const value = this.explain(() => this.query("SELECT value FROM meta WHERE key = 'commits'").get([])?.[0])
+    if (value === undefined) return undefined
+    let list
+    try {
+      list = decode(value as Uint8Array)
+    } catch (error) {
+      throw this.damaged(`meta: commits: ${(error as Error).message}`, error)
     }
+    if (!Array.isArray(list) || !list.every((step) => Number.isInteger(step) && (step as number) > 0))
+      throw this.damaged('meta: commits is not a list of positive integers')
+    let at = 0
+    return (list as number[]).map((step) => (at += step))
+  }
+
+  /** The bytes through the UART as format 2 stores them, run by run (`schema.sql` says how); none of format 1. For a quick look at all of them. */
+  *uartStored(): IterableIterator<{ readonly icount: number; readonly events: Uint8Array }> {
+    if (this.meta.format === 1) return
+    yield* this.rows(
+      'uart_runs',
+      'icount, events',
+      () => 1,
+      Infinity,
+      (row) => ({ icount: row.integer('icount'), events: row.bytes('events') }),
+    )
   }
 
   inputs(span: Span = {}): IterableIterator<InputRow> {

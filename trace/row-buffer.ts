@@ -20,19 +20,25 @@ export class RowBuffer {
   private readonly width: number
   private readonly ready: () => void
   private readonly one: SqlStatement
-  /** Inserts {@link ROWS} rows; made when there are so many: short recordings never need it. */
+  /** Inserts as many rows as can gather; made when there are so many: short recordings never need it. */
   private readonly many: () => SqlStatement
+  private readonly most: number
   private count = 0
 
-  /** @param table the table, with its columns if not all are given. @param ready called before rows are inserted. */
-  constructor(database: SqlDatabase, table: string, columns: readonly Column[], ready: () => void) {
+  /**
+   * @param table the table, with its columns if not all are given.
+   * @param ready called before rows are inserted.
+   * @param most how many rows gather.
+   */
+  constructor(database: SqlDatabase, table: string, columns: readonly Column[], ready: () => void, most = ROWS) {
+    this.most = most
     this.width = columns.reduce((sum, column) => sum + (column === 'halves' ? 2 : 1), 0)
     this.ready = ready
     const row = `(${columns.map((column) => PLACES[column]).join(', ')})`
     this.one = database.prepare(`INSERT INTO ${table} VALUES ${row}`)
     let many: SqlStatement | undefined
-    this.many = () => (many ??= database.prepare(`INSERT INTO ${table} VALUES ${repeat(row, ROWS)}`))
-    this.values = Array.from({ length: this.width * ROWS }, () => 0)
+    this.many = () => (many ??= database.prepare(`INSERT INTO ${table} VALUES ${repeat(row, most)}`))
+    this.values = Array.from({ length: this.width * most }, () => 0)
   }
 
   /** The place in {@link values} of the row to fill before {@link add}. */
@@ -42,7 +48,7 @@ export class RowBuffer {
 
   /** Adds the filled row. @returns whether the buffer must be flushed before the next. */
   add(): boolean {
-    return ++this.count === ROWS
+    return ++this.count === this.most
   }
 
   /** Inserts what has gathered. */
@@ -51,7 +57,7 @@ export class RowBuffer {
     const count = this.count
     this.count = 0
     this.ready()
-    if (count === ROWS) {
+    if (count === this.most) {
       this.many().run(this.values)
       return
     }
@@ -60,9 +66,11 @@ export class RowBuffer {
   }
 }
 
+/** Rows of format 1's table `uart` that one statement inserts. */
+export const UART_ROWS = 128
 /** Bytes in a row of `uart_runs`, and instructions that it can span: 23 bits. */
-const RUN_BYTES = 2048
-const RUN_SPAN = 2 ** 23
+export const RUN_BYTES = 2048
+export const RUN_SPAN = 2 ** 23
 
 /** Bytes through the UART: by far the most of all events. */
 export class UartBuffer {

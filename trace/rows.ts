@@ -5,6 +5,8 @@ import type { BlockImage } from '../cpu/state-block.js'
 export const FORMAT = 2
 /** SQLite's application_id of a trace: 'kaal' in ASCII. */
 export const APPLICATION_ID = 0x6b61616c
+/** What a packed trace begins with. */
+export const PACK_MAGIC = 'kaalpack'
 /** Bytes in a page of guest RAM. */
 export const PAGE_BYTES = 4096
 

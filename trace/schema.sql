@@ -29,6 +29,8 @@ PRAGMA user_version = 2; -- the format
 -- and once finished:
 --   instructions  integer  instructions retired: the last position
 --   final_digest  text     sha256 over the last chained digest, the instruction count and all of guest memory, in hex (see digest.ts)
+--   commits       blob     where the recorder committed before its end: msgpack of a list, the number of batches and snapshots written by then,
+--                          each less the one before; missing if it is empty. How rows lie in the file depends on it, and nothing else
 --   seal          blob     sha256 of this whole file with these 32 bytes read as zeros: finds any flipped bit
 CREATE TABLE meta (
   key TEXT PRIMARY KEY,

@@ -1,5 +1,6 @@
 /** Writes a trace while a machine runs. */
 import { compressible } from './compressible.js'
+import { SCHEMA_1 } from './pack/schema-1.js'
 import { TraceError } from './errors.js'
 import { encode, encodePages, encodeState } from './msgpack.js'
 import {
@@ -9,7 +10,9 @@ import {
   appendDatabase,
   createDatabase,
   deflateImage,
+  deflateImage1,
   deflatePage,
+  deflatePage1,
   draftName,
   fileKind,
   hostFailure,
@@ -33,19 +36,24 @@ import {
   FORMAT,
   PAGE_BYTES,
 } from './rows.js'
-import { RowBuffer, UartBuffer } from './row-buffer.js'
+import { RowBuffer, UartBuffer, UART_ROWS } from './row-buffer.js'
 import { sealPlaceholder, writeSeal } from './seal.js'
 
 /** What a new trace starts with. */
 export interface NewTrace {
   /** Version of kaal that records. */
   readonly kaal: string
-  readonly machine: MachineRecord
+  /** The machine's configuration, or the msgpack of it as it stood in a trace that is written once more. */
+  readonly machine: MachineRecord | Uint8Array
   readonly images: readonly ImageFile[]
   /** Replace a file that exists. */
   readonly force?: boolean
   /** Identity of the recording; by default a random one. Equal recordings with equal uuids are equal files. */
   readonly uuid?: string
+  /** The format; an older one only to write a trace of that format once more. */
+  readonly format?: 1 | typeof FORMAT
+  /** Where to commit, and nowhere else, as `TraceReader.commits` gives it: to write a trace once more. By default wherever it is time. */
+  readonly commits?: readonly number[]
 }
 
 /** Rows, and bytes of payloads and pages, after which {@link TraceWriter.batch} commits by itself. */
@@ -67,7 +75,9 @@ export class TraceWriter {
   private readonly file: string
   private readonly database: SqlDatabase
   private readonly statements: Record<'input' | 'snapshot' | 'page' | 'meta', SqlStatement>
-  private readonly uarts: UartBuffer
+  /** Bytes through the UART: in runs, or in format 1 each in a row. */
+  private readonly uarts: UartBuffer | undefined
+  private readonly uartRows: RowBuffer | undefined
   private readonly batches: RowBuffer
   private readonly interrupts: RowBuffer
   private readonly exceptions: RowBuffer
@@ -89,8 +99,15 @@ export class TraceWriter {
   /** Batches and inputs so far. */
   private ended = 0
   private inputs = 0
+  /** Batches and snapshots so far together: places at which to commit are counted by these. */
+  private steps = 0
+  private readonly commits: number[] = []
+  private readonly planned: ReadonlySet<number> | undefined
+  private readonly format: number
 
-  private constructor(path: string, file: string, uuid: string, database: SqlDatabase) {
+  private constructor(path: string, file: string, uuid: string, database: SqlDatabase, trace: NewTrace) {
+    this.format = trace.format ?? FORMAT
+    this.planned = trace.commits && new Set(trace.commits)
     this.path = path
     this.file = file
     this.uuid = uuid
@@ -102,8 +119,9 @@ export class TraceWriter {
       meta: database.prepare('INSERT OR REPLACE INTO meta VALUES (?, ?)'),
     }
     const ready = () => this.begin()
-    this.uarts = new UartBuffer(database, ready)
     const [one, two] = ['value', 'halves'] as const
+    if (this.format === 1) this.uartRows = new RowBuffer(database, 'uart', [one, one, one], ready, UART_ROWS)
+    else this.uarts = new UartBuffer(database, ready)
     const batch = 'batches(icount, count, vcpu, pc, ended, digest)'
     this.batches = new RowBuffer(database, batch, [one, one, one, two, one, two], ready)
     this.interrupts = new RowBuffer(database, 'interrupts', [one, one, one, two, one], ready)
@@ -130,7 +148,7 @@ export class TraceWriter {
         removeDatabase(draft)
         writeHead(draft, uuid, trace)
         if (!publish(draft, file, trace.force === true)) throw exists(path)
-        return new TraceWriter(path, file, uuid, appendDatabase(file))
+        return new TraceWriter(path, file, uuid, appendDatabase(file), trace)
       })
     } finally {
       removeDatabase(draft)
@@ -152,9 +170,19 @@ export class TraceWriter {
     this.follow(icount)
     this.rows++
     this.open++
-    // Only now and then is SQLite called; only then can anything fail.
-    if (this.uarts.full(icount)) this.guard(() => this.uarts.flush())
-    this.uarts.add(icount, direction, byte)
+    const { uarts, uartRows } = this
+    if (uarts) {
+      // Only now and then is SQLite called; only then can anything fail.
+      if (uarts.full(icount)) this.guard(() => uarts.flush())
+      uarts.add(icount, direction, byte)
+    } else if (uartRows) {
+      const { values } = uartRows
+      const at = uartRows.next()
+      values[at] = icount
+      values[at + 1] = direction
+      values[at + 2] = byte
+      this.push(uartRows)
+    }
   }
 
   /** An interrupt taken. @param pcLo preferred return address, low 32 bits. @param el exception level it was taken from. */
@@ -242,7 +270,7 @@ export class TraceWriter {
     this.ended++
     this.open = 0
     this.rows++
-    if (this.rows >= COMMIT_ROWS || this.bytes >= COMMIT_BYTES) this.commit()
+    this.stepped(this.rows >= COMMIT_ROWS || this.bytes >= COMMIT_BYTES)
   }
 
   /**
@@ -270,11 +298,17 @@ export class TraceWriter {
       const list = complete ? [...this.listed].map(([page, id]) => ({ page, id })) : changed
       list.sort((a, b) => a.page - b.page)
       const base = complete ? null : this.snapshots
-      const blobs = [deflatePage(encodeState(state)), encodePages(list)]
+      const blobs = [this.deflate(encodeState(state)), encodePages(list)]
       this.statements.snapshot.run([++this.snapshots, icount, this.ended, this.inputs, base, ...blobs])
       this.bytes += blobs[0].length + blobs[1].length
     })
-    if (this.bytes >= COMMIT_BYTES) this.commit()
+    this.stepped(this.bytes >= COMMIT_BYTES)
+  }
+
+  /** A batch or snapshot is complete. @param due whether so much has gathered that it should be committed. */
+  private stepped(due: boolean): void {
+    this.steps++
+    if (this.planned ? this.planned.has(this.steps) : due) this.commit()
   }
 
   private pageId({ page, sha256: hash, bytes }: PageImage): number {
@@ -283,7 +317,7 @@ export class TraceWriter {
     const known = this.pageIds.get(key)
     if (known !== undefined) return known
     const id = this.pageIds.size + 1
-    const small = compressible(bytes) ? deflatePage(bytes) : bytes
+    const small = compressible(bytes) ? this.deflate(bytes) : bytes
     const data = small.length < PAGE_BYTES ? small : bytes
     this.statements.page.run([id, hash, data])
     this.pageIds.set(key, id)
@@ -291,12 +325,18 @@ export class TraceWriter {
     return id
   }
 
+  private deflate(bytes: Uint8Array): Uint8Array {
+    return this.format === 1 ? deflatePage1(bytes) : deflatePage(bytes)
+  }
+
   /** Makes all batches so far safe against a kill. Only between a batch and the next row. */
   commit(): void {
     if (this.open > 0) this.misuse(`commit with ${this.open} rows since the last batch`)
     this.guard(() => {
       this.flush()
-      if (this.database.inTransaction) this.database.exec('COMMIT')
+      if (!this.database.inTransaction) return
+      this.database.exec('COMMIT')
+      this.commits.push(this.steps)
     })
     this.safe = this.end
     this.rows = 0
@@ -317,6 +357,8 @@ export class TraceWriter {
       this.statements.meta.run(['instructions', BigInt(this.end)])
       this.statements.meta.run(['final_digest', end.finalDigest])
       this.statements.meta.run(['finished', 1n])
+      if (this.commits.length > 0 && this.format > 1)
+        this.statements.meta.run(['commits', encode(differences(this.commits))])
       this.statements.meta.run(['seal', placeholder])
       this.database.exec('COMMIT')
       this.safe = this.end
@@ -339,7 +381,7 @@ export class TraceWriter {
   }
 
   private flush(): void {
-    for (const buffer of [this.uarts, this.interrupts, this.exceptions, this.batches]) buffer.flush()
+    for (const buffer of [this.uarts, this.uartRows, this.interrupts, this.exceptions, this.batches]) buffer?.flush()
   }
 
   private push(buffer: RowBuffer): void {
@@ -375,6 +417,11 @@ export class TraceWriter {
   }
 }
 
+/** Each number's distance from the one before. */
+export function differences(rising: readonly number[]): number[] {
+  return rising.map((value, i) => value - (rising[i - 1] ?? 0))
+}
+
 function exists(path: string): TraceError {
   return new TraceError(path, 'exists', 'exists already: give another name, or --force to replace it')
 }
@@ -383,20 +430,20 @@ function exists(path: string): TraceError {
 function writeHead(file: string, uuid: string, trace: NewTrace): void {
   const database = createDatabase(file)
   try {
-    database.exec(schemaSql())
+    database.exec(trace.format === 1 ? SCHEMA_1 : schemaSql())
     database.exec('BEGIN')
     const meta = database.prepare('INSERT INTO meta VALUES (?, ?)')
     const head: [string, SqlValue][] = [
-      ['format', BigInt(FORMAT)],
+      ['format', BigInt(trace.format ?? FORMAT)],
       ['kaal', trace.kaal],
       ['uuid', uuid],
-      ['machine', encode(trace.machine)],
+      ['machine', trace.machine instanceof Uint8Array ? trace.machine : encode(trace.machine)],
       ['finished', 0n],
     ]
     for (const row of head) meta.run(row)
     const image = database.prepare('INSERT INTO images(role, name, sha256, size, data) VALUES (?, ?, ?, ?, ?)')
     for (const { role, name, bytes } of trace.images) {
-      image.run([role, name, sha256(bytes), bytes.length, deflateImage(bytes)])
+      image.run([role, name, sha256(bytes), bytes.length, (trace.format === 1 ? deflateImage1 : deflateImage)(bytes)])
     }
     database.exec('COMMIT')
   } finally {

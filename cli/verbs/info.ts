@@ -1,9 +1,12 @@
 /** `kaal info`: what a trace is and holds. */
 import { statSync } from 'node:fs'
 import type { Command } from 'commander'
+import { isPack } from '../../trace/pack/container.js'
+import { PackedTrace } from '../../trace/pack/packed-trace.js'
 import { TraceReader } from '../../trace/reader.js'
 import { Exit } from '../errors.js'
 import { json, print } from '../output.js'
+import { packJson, packLines } from '../pack-lines.js'
 import { formatPosition } from '../positions.js'
 
 const TABLES = ['batches', 'interrupts', 'exceptions', 'uart', 'inputs', 'snapshots', 'pages', 'images'] as const
@@ -12,13 +15,20 @@ const TABLES = ['batches', 'interrupts', 'exceptions', 'uart', 'inputs', 'snapsh
 export function addInfo(program: Command, exit: (code: number) => void): void {
   program
     .command('info')
-    .description('what a trace is and holds')
+    .description('what a trace is and holds, or a packed one')
     .argument('<trace>')
     .option('--json', 'as JSON')
     .action((path: string, options: { json?: boolean }) => exit(info(path, options.json === true)))
 }
 
+function packInfo(pack: PackedTrace, asJson: boolean): number {
+  if (asJson) print(json(packJson(pack)))
+  else for (const line of packLines(pack)) print(line)
+  return Exit.GOOD
+}
+
 function info(path: string, asJson: boolean): number {
+  if (isPack(path)) return packInfo(new PackedTrace(path), asJson)
   const reader = TraceReader.open(path)
   try {
     const { meta } = reader

@@ -10,8 +10,9 @@ import { checkReadable, feedFrom, feedFromTerminal } from '../console.js'
 import { engineOption } from '../engine.js'
 import { Exit, UsageError } from '../errors.js'
 import { type MachineOptions, addMachineOptions, configOf, filesOf } from '../options.js'
-import { GuestOutput, Progress, say } from '../output.js'
+import { GuestOutput, say } from '../output.js'
 import { formatPosition, parsePosition } from '../positions.js'
+import { Progress } from '../progress.js'
 import { VERSION } from '../version.js'
 
 interface RecordOptions extends MachineOptions {
@@ -57,7 +58,11 @@ async function record(kernel: string | undefined, options: RecordOptions): Promi
 
   const interactive = options.input === undefined && process.stdin.isTTY
   const started = process.hrtime.bigint()
-  const progress = new Progress()
+  const progress = new Progress({
+    unit: 'instructions',
+    besideOutput: true,
+    ...(Number.isFinite(limit) && { total: limit }),
+  })
   const stop = (): void => recorder.stop()
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop)
   let restore = (): void => {}
@@ -72,7 +77,7 @@ async function record(kernel: string | undefined, options: RecordOptions): Promi
   }
   let result: RecordResult
   try {
-    const onProgress = (icount: number): void => progress.show(`${formatPosition(icount)} instructions`)
+    const onProgress = (icount: number): void => progress.show(icount)
     result = await recorder.run({ maxInstructions: limit, interactive, onProgress })
   } finally {
     restore()

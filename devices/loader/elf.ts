@@ -1,5 +1,6 @@
 /** Reads AArch64 ELF executables (System V ABI, chapters 4 and 5; Arm IHI 0056): the segments to load, the entry point, the symbols. */
 import { LoadError, hex } from './load-error.js'
+import { nestedExecutables } from './nested.js'
 import { nameAt, readSections } from './sections.js'
 import { type ElfSymbol, SymbolTable } from './symbols.js'
 
@@ -166,8 +167,12 @@ function physicalEntry(entry: bigint, loads: readonly ProgramHeader[]): bigint {
   return entry
 }
 
-/** The symbol table. Symbols are a convenience: a damaged table gives fewer of them, not an error. */
+/** Its own symbols, and those of the executables it carries. Symbols are a convenience: a damaged table gives fewer of them, not an error. */
 function readSymbols(bytes: Uint8Array): SymbolTable {
+  return new SymbolTable([bytes, ...nestedExecutables(bytes).map((nested) => nested.bytes)].flatMap(symbolsOf))
+}
+
+function symbolsOf(bytes: Uint8Array): ElfSymbol[] {
   const symbols: ElfSymbol[] = []
   const sections = readSections(bytes)
   for (const { type, link, data } of sections) {
@@ -186,5 +191,5 @@ function readSymbols(bytes: Uint8Array): SymbolTable {
       })
     }
   }
-  return new SymbolTable(symbols)
+  return symbols
 }

@@ -1,5 +1,6 @@
 /** Source lines of the code in a trace: from the kernel's own debugging information, and from files given besides. */
 import { isElf } from '../../devices/loader/elf.js'
+import { nestedExecutables } from '../../devices/loader/nested.js'
 import { type SourceFrame, type SourcePlace, SourceLines } from '../dwarf/source-lines.js'
 import { DebuggerError } from './error.js'
 import { printable } from './printable.js'
@@ -125,6 +126,10 @@ export class Sources {
     if (!this.known) {
       this.known = this.files()
         .filter(({ bytes }) => isElf(bytes))
+        .flatMap(({ name, bytes }) => [
+          { name, bytes },
+          ...nestedExecutables(bytes).map((nested) => ({ name: `${name}, ${nested.name}`, bytes: nested.bytes })),
+        ])
         .map(({ name, bytes }) => new SourceLines(bytes, name))
       for (const { problems } of this.known) for (const problem of problems) this.told(problem)
     }

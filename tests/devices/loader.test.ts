@@ -25,9 +25,9 @@ interface Segment {
 /** Builds an executable. `symbols` are [name, address, size, info]. */
 function elf(
   segments: Segment[],
-  { entry = 0x4020_0000n, symbols = [] as [string, bigint, bigint, number][] } = {},
+  { entry = 0x4020_0000n, symbols = [] as [string, bigint, bigint, number][], nested = new Uint8Array(0) } = {},
 ): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(0x1000)
+  const bytes = new Uint8Array(0x1000 + nested.length)
   const view = new DataView(bytes.buffer)
   bytes.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1])
   view.setUint16(16, 2, true)
@@ -66,7 +66,8 @@ function elf(
   })
   view.setBigUint64(40, 0xe00n, true)
   view.setUint16(58, 64, true)
-  view.setUint16(60, 2, true)
+  view.setUint16(60, 3, true)
+  view.setUint16(62, 1, true)
   const section = (i: number, type: number, offset: number, size: number, link: number): void => {
     view.setUint32(0xe00 + i * 64 + 4, type, true)
     view.setBigUint64(0xe00 + i * 64 + 24, BigInt(offset), true)
@@ -74,7 +75,11 @@ function elf(
     view.setUint32(0xe00 + i * 64 + 40, link, true)
   }
   section(0, 2, table, symbols.length * 24, 1)
-  section(1, 3, strings, name, 0)
+  bytes.set(new TextEncoder().encode('.symbols.inner'), strings + name)
+  view.setUint32(0xe00 + 2 * 64, name, true)
+  section(1, 3, strings, name + 15, 0)
+  section(2, 1, 0x1000, nested.length, 0)
+  bytes.set(nested, 0x1000)
   return bytes
 }
 
@@ -362,6 +367,16 @@ describe('symbols', () => {
 
   test('by name', () => {
     expect([symbols.addressOf('vectors'), symbols.addressOf('$x')]).toEqual([0x4020_0800n, undefined])
+  })
+
+  test('of an executable within the executable', () => {
+    const inner = elf([], { symbols: [['inner_main', 0xffff_0000_4030_0000n, 0x20n, 0x12]] })
+    const own: [string, bigint, bigint, number] = ['loader', 0x4020_0000n, 0x20n, 0x12]
+    const both = readElf(elf([{ paddr: 0x4020_0000n }], { symbols: [own], nested: inner }), 'k').symbols
+    expect(both.describe(0x4020_0004n)).toBe('loader+0x4')
+    expect(both.describe(0xffff_0000_4030_0008n)).toBe('inner_main+0x8')
+    const garbage = elf([{ paddr: 0x4020_0000n }], { symbols: [own], nested: Uint8Array.of(1, 2, 3) })
+    expect(readElf(garbage, 'k').symbols.all.length).toBe(1)
   })
 })
 

@@ -13,7 +13,10 @@ const documents = [
   'traces/README.md',
   'docs/architecture.md',
   'docs/debugger.md',
+  'docs/diff.md',
   'docs/differences.md',
+  'docs/divergence.md',
+  'docs/packing.md',
   'docs/time.md',
 ]
 const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: Record<string, string> }
