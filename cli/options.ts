@@ -19,7 +19,7 @@ import type { BootFile, BootFiles } from '../devices/loader/boot.js'
 import { UsageError } from './errors.js'
 
 /** The kernel that is recorded if none is named. */
-export const BUNDLED_KERNEL = fileURLToPath(new URL('../../kernel/prebuilt/kaal.elf', import.meta.url))
+export const BUNDLED_KERNEL = fileURLToPath(new URL('../../kernel/prebuilt/bootimage.elf', import.meta.url))
 
 /** What the options give, as commander names them. */
 export interface MachineOptions {

@@ -4,8 +4,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 host=(-p kaal-abi -p kaal-elf -p kaal-fdt -p kaal-frames -p kaal-paging -p kaal-syndrome)
-cargo test --quiet --offline --locked --lib "${host[@]}"
+cargo test --quiet --offline --locked --lib "${host[@]}" -p kaal
 cargo clippy --quiet --offline --locked --all-targets "${host[@]}" -- -D warnings
+cargo clippy --quiet --offline --locked --lib --tests -p kaal -- -D warnings
 cargo fmt --all --check
 # `unsafe` has its places.
 if grep -rnE '\bunsafe (\{|fn|impl|extern)' src --include=*.rs | grep -vE '^src/(arch|boot)/'; then

@@ -71,4 +71,3 @@ impl<M: Machine> Kernel<M> {
         self.reschedule();
     }
 }
-

@@ -75,7 +75,11 @@ impl<M: Machine> Kernel<M> {
 
     /// The slots that the extra capabilities of a message are in, by the addresses in its sender's buffer. On a fault also
     /// the address that leads nowhere.
-    pub(crate) fn extra_slots(&self, sender: Tcb, info: MessageInfo) -> Result<ExtraSlots, (u64, LookupFault)> {
+    pub(crate) fn extra_slots(
+        &self,
+        sender: Tcb,
+        info: MessageInfo,
+    ) -> Result<ExtraSlots, (u64, LookupFault)> {
         let mut slots = ExtraSlots::default();
         let address = sender.buffer(&self.machine);
         if address == 0 {

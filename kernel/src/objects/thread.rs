@@ -74,7 +74,8 @@ impl<M: Machine> Kernel<M> {
                 thread.set_mcp(&mut self.machine, mcp);
             }
             Invocation::TcbSetSchedParams => {
-                let (mcp, priority) = (self.allowed_priority(request, 0)?, self.allowed_priority(request, 1)?);
+                let (mcp, priority) =
+                    (self.allowed_priority(request, 0)?, self.allowed_priority(request, 1)?);
                 thread.set_mcp(&mut self.machine, mcp);
                 self.set_priority(thread, priority);
             }
@@ -273,12 +274,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The IPC buffer at `va`, in the page that is capability `n`; none at 0.
-    fn buffer_argument(
-        &self,
-        request: &Request,
-        va: u64,
-        n: usize,
-    ) -> Result<Option<Buffer>, Refusal> {
+    fn buffer_argument(&self, request: &Request, va: u64, n: usize) -> Result<Option<Buffer>, Refusal> {
         if va == 0 {
             return Ok(None);
         }
@@ -298,12 +294,7 @@ impl<M: Machine> Kernel<M> {
         Ok(Some(Buffer { given, va, physical: page + (va & ((1 << size.bits()) - 1)) }))
     }
 
-    fn give_buffer(
-        &mut self,
-        request: &Request,
-        thread: Tcb,
-        buffer: Option<Buffer>,
-    ) -> Result<(), Stop> {
+    fn give_buffer(&mut self, request: &Request, thread: Tcb, buffer: Option<Buffer>) -> Result<(), Stop> {
         self.delete(thread.buffer_page())?;
         let (va, physical) = match buffer {
             None => (0, 0),

@@ -55,8 +55,15 @@ extern "C" fn main(number: u64) -> ! {
     if number == child::BYSTANDER {
         bystander::run();
     }
+    let all = || TESTS.iter().flat_map(|tests| tests.iter());
+    if number == child::NAMES {
+        for (number, (name, _)) in (0..).zip(all()) {
+            Message::with_text(label::NAME, number, name, |message| message::send(report, message));
+        }
+        message::send(report, Message::new(label::PASSED, &[]));
+    }
     let count = TESTS.iter().map(|tests| tests.len() as u64).sum();
-    let test = TESTS.iter().flat_map(|tests| tests.iter()).nth(number as usize);
+    let test = all().nth(number as usize);
     let Some((name, test)) = test else { panic!("there is no test {number}") };
     Message::with_text(label::BEGIN, count, name, |message| message::send(report, message));
     test(&mut Env::new());

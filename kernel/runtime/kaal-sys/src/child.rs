@@ -47,6 +47,9 @@ pub const MCP: u64 = 200;
 /// The argument that starts the bystander instead of a test.
 pub const BYSTANDER: u64 = u64::MAX;
 
+/// The argument that has all tests named instead of one run.
+pub const NAMES: u64 = u64::MAX - 1;
+
 /// Labels of the messages to [`slot::REPORT`], beside those of faults.
 pub mod label {
     /// The test begins. MR0: how many tests there are; then its name, see [`super::super::message::Received::text`].
@@ -55,6 +58,8 @@ pub mod label {
     pub const PASSED: u64 = 0x101;
     /// It has not: MR0: line; then why.
     pub const FAILED: u64 = 0x102;
+    /// There is a test. MR0: its number; then its name.
+    pub const NAME: u64 = 0x104;
     /// Sent by the root task itself, when nothing can run any more.
     pub const STUCK: u64 = 0x103;
 }

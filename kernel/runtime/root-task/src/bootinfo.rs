@@ -1,5 +1,6 @@
 //! The boot information: what the kernel tells of the machine and of the initial capability space.
 
+use kaal_fdt::Fdt;
 use kaal_sys::abi::bootinfo::{MAGIC, VERSION, header, region, untyped};
 use kaal_sys::{CPtr, Untyped};
 
@@ -81,6 +82,15 @@ impl BootInfo {
         let first = (self.words[index] / 8) as usize;
         let words: &'static [u64] = &self.words[first..first + self.words[index + 1] as usize * WORDS];
         words.as_chunks::<WORDS>().0.iter().copied()
+    }
+
+    /// The value of `name=value` among the arguments, which the device tree has (`/chosen/bootargs`).
+    pub fn argument(&self, name: &str) -> Option<&'static str> {
+        let [address, size] = [self.word(header::FDT), self.word(header::FDT + 1)];
+        // SAFETY: the kernel mapped the device tree there, and nobody writes to it.
+        let tree = unsafe { core::slice::from_raw_parts(address as *const u8, size as usize) };
+        let arguments = Fdt::new(tree).ok()?.bootargs()?;
+        arguments.split_ascii_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
     }
 
     /// All untyped memory.

@@ -16,7 +16,7 @@ use kaal_sys::abi::bootinfo::{header, slot};
 use kaal_sys::abi::{ObjectType, rights};
 use kaal_sys::{CPtr, Endpoint, IrqControl, Page, Power, VSpace, thread};
 use memory::{Arena, CNODE};
-use runner::{Devices, Outcome, Runner};
+use runner::{Devices, Outcome, Runner, Selection};
 use watchdog::Watchdog;
 
 /// The tests, one program for all.
@@ -73,10 +73,19 @@ fn run_suite(info: &BootInfo, arena: &mut Arena, uart: Page, outcome: &mut Outco
     let devices = Devices { uart: uart.0, uart_irq, device };
     let mut runner = Runner::new(elf, tests, report, devices, watchdog);
     runner.start_bystander(&mut bystander)?;
-    let (mut number, mut count) = (0, 1);
+    let selection = match info.argument("suite") {
+        Some(prefix) => runner.select(prefix)?,
+        None => Selection::ALL,
+    };
+    let (mut number, mut count) = (0, runner::MOST_TESTS as u64);
     while number < count {
-        let tests = runner.run(number, outcome);
-        count = if tests == 0 { count } else { tests };
+        if selection.has(number) {
+            match runner.run(number, outcome) {
+                // It could not even say how many there are; nor will the others.
+                0 => break,
+                tests => count = tests,
+            }
+        }
         number += 1;
     }
     outcome.record(

@@ -25,6 +25,22 @@ pub struct Devices {
     pub device: Option<CPtr>,
 }
 
+/// Tests that can be told apart when only some are to run.
+pub const MOST_TESTS: usize = 1024;
+
+/// Which tests are to run.
+pub struct Selection([u64; MOST_TESTS / 64]);
+
+impl Selection {
+    /// All of them.
+    pub const ALL: Selection = Selection([u64::MAX; MOST_TESTS / 64]);
+
+    /// Is test `number` one of them?
+    pub fn has(&self, number: u64) -> bool {
+        self.0.get(number as usize / 64).is_some_and(|word| word >> (number % 64) & 1 != 0)
+    }
+}
+
 /// How tests have ended.
 #[derive(Default)]
 pub struct Outcome {
@@ -96,7 +112,7 @@ impl<'a> Runner<'a> {
         let large = arena.make(ObjectType::Untyped, 21)?;
         let untyped = arena.make(ObjectType::Untyped, child::UNTYPED_BITS)?;
         let child = loader::load(arena, &self.elf)?;
-        self.hand_report(&child, number + 1)?;
+        self.hand_report(&child, number.wrapping_add(1))?;
         let copies = [
             (child::slot::UNTYPED, Some(untyped)),
             (child::slot::LARGE_UNTYPED, Some(large)),
@@ -150,6 +166,29 @@ impl<'a> Runner<'a> {
                 }
             }
         }
+    }
+
+    /// The tests whose names begin with `prefix`.
+    pub fn select(&mut self, prefix: &str) -> Result<Selection> {
+        let mut selection = Selection([0; MOST_TESTS / 64]);
+        let child = self.start(child::NAMES)?;
+        self.watchdog.begin();
+        loop {
+            let message = self.report.recv();
+            if message.label() != label::NAME {
+                break;
+            }
+            let mut name = Text::<120>::new();
+            name.push(message.text());
+            let number = message.word(0) as usize;
+            if name.as_str().starts_with(prefix) && number < MOST_TESTS {
+                selection.0[number / 64] |= 1 << (number % 64);
+            }
+        }
+        if let Err(why) = self.clean(Some(child)) {
+            panic!("naming the tests: {why}");
+        }
+        Ok(selection)
     }
 
     /// Takes the test's memory back, and looks whether all is as it was.
