@@ -71,3 +71,6 @@ impl<M: Machine> Kernel<M> {
         self.reschedule();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,14 +22,14 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Lets a thread wait for the reply of another, which gets the capability to reply by; without the rights for that
-    /// the thread waits for ever: it is inactive.
+    /// it is inactive, and makes its call again if it is ever resumed.
     pub(super) fn await_reply(&mut self, caller: Tcb, callee: Tcb, rights: Rights, callee_grants: bool) {
         if rights.grant() || rights.grant_reply() {
             caller.set_state(&mut self.machine, State::BlockedOnReply);
             let reply = Capability::Reply { thread: caller.0, master: false, grant: callee_grants };
             self.insert(reply, caller.reply(), callee.caller());
         } else {
-            caller.set_state(&mut self.machine, State::Inactive);
+            self.take_back(caller);
         }
         self.unschedule(caller);
     }

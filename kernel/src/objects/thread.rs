@@ -156,6 +156,9 @@ impl<M: Machine> Kernel<M> {
         if request.argument(&self.machine, 0) & SUSPEND_SOURCE != 0 {
             self.suspend(thread);
         }
+        if !request.call {
+            return Ok(0);
+        }
         let mut read = 0;
         while read < count {
             let value = match read {

@@ -141,8 +141,9 @@ impl<M: Machine> Kernel<M> {
         if self.scheduler.action == Action::Candidate(thread) {
             self.scheduler.action = Action::Choose;
         }
-        if self.current == Some(thread) {
-            self.reschedule();
+        // A candidate stays one: it takes the processor from the thread that it has answered or been called by.
+        if self.current == Some(thread) && self.scheduler.action == Action::Resume {
+            self.scheduler.action = Action::Choose;
         }
     }
 
