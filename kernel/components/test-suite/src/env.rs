@@ -251,10 +251,18 @@ pub fn eventually(condition: impl Fn() -> bool) {
     panic!("it never happened");
 }
 
+/// Counts of the counter from one tick to the next.
+static TICK: AtomicU64 = AtomicU64::new(0);
+
+/// Says how long a tick is.
+pub fn set_tick(counts: u64) {
+    TICK.store(counts, Relaxed);
+}
+
 /// Uses up more than a time slice, in which threads of the same priority run, too.
 pub fn pass_time() {
     let start = time::now();
-    while time::now() - start < 3 * TIME_SLICE * time::frequency() / 10_000 {}
+    while time::now() - start < 3 * TIME_SLICE * TICK.load(Relaxed) {}
 }
 
 /// What helpers share with the test, zero at its start: each test has memory of its own.

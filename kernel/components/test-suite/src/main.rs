@@ -47,9 +47,10 @@ static TESTS: [&[Test]; 16] = [
 ];
 
 #[unsafe(no_mangle)]
-extern "C" fn main(number: u64) -> ! {
+extern "C" fn main(number: u64, tick: u64) -> ! {
     // SAFETY: the root task has mapped it there.
     unsafe { thread::set_ipc_buffer(child::IPC_BUFFER) };
+    env::set_tick(tick);
     let report = CPtr(slot::REPORT);
     kaal_sys::report_panics_to(report);
     if number == child::BYSTANDER {

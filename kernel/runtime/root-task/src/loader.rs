@@ -25,11 +25,12 @@ impl Child {
         self.cnode.at(index, child::CNODE_BITS)
     }
 
-    /// Starts it with `argument` in x0.
-    pub fn start(&self, argument: u64) -> Result {
+    /// Starts it with `argument` in x0, and in x1 the counts of the counter from one tick to the next.
+    pub fn start(&self, argument: u64, tick: u64) -> Result {
         let mut values = [0; registers::COUNT];
         values[registers::PC] = self.entry;
         values[registers::X0] = argument;
+        values[registers::X0 + 1] = tick;
         values[registers::THREAD_POINTER] = child::IPC_BUFFER;
         self.tcb.write_registers(true, &values)
     }

@@ -14,7 +14,7 @@ use bootinfo::{BootInfo, Range};
 use kaal_elf::Elf;
 use kaal_sys::abi::bootinfo::{header, slot};
 use kaal_sys::abi::{ObjectType, rights};
-use kaal_sys::{CPtr, Endpoint, IrqControl, Page, Power, VSpace, thread};
+use kaal_sys::{CPtr, Endpoint, IrqControl, Page, Power, VSpace, thread, time};
 use memory::{Arena, CNODE};
 use runner::{Devices, Outcome, Runner, Selection};
 use watchdog::Watchdog;
@@ -67,10 +67,11 @@ fn run_suite(info: &BootInfo, arena: &mut Arena, uart: Page, outcome: &mut Outco
     let report = Endpoint(arena.make(ObjectType::Endpoint, 0)?);
     let stuck = arena.slot();
     CNODE.slot(stuck).mint(CNODE.slot(report.0.0), rights::WRITE, u64::MAX)?;
-    let watchdog = Watchdog::start(arena, Endpoint(CPtr(stuck)))?;
+    let watchdog = Watchdog::start(arena, Endpoint(CPtr(stuck)), info.word(header::TICK_HZ))?;
     let mut bystander = arena.split(BYSTANDER_BITS, TEST_SLOTS)?;
     let tests = arena.split(runner::TEST_BITS, TEST_SLOTS)?;
-    let devices = Devices { uart: uart.0, uart_irq, device };
+    let tick = (time::frequency() / info.word(header::TICK_HZ)).max(1);
+    let devices = Devices { uart: uart.0, uart_irq, device, tick };
     let mut runner = Runner::new(elf, tests, report, devices, watchdog);
     runner.start_bystander(&mut bystander)?;
     let selection = match info.argument("suite") {

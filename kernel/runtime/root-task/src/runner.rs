@@ -23,6 +23,8 @@ pub struct Devices {
     pub uart_irq: CPtr,
     /// Untyped device memory.
     pub device: Option<CPtr>,
+    /// Counts of the counter from one tick to the next.
+    pub tick: u64,
 }
 
 /// Tests that can be told apart when only some are to run.
@@ -97,7 +99,7 @@ impl<'a> Runner<'a> {
         self.hand_report(&child, BYSTANDER_BADGE)?;
         child.slot(child::slot::UNTYPED).copy(CNODE.slot(ping.0), rights::READ)?;
         child.tcb.set_name("bystander");
-        child.start(child::BYSTANDER)?;
+        child.start(child::BYSTANDER, self.devices.tick)?;
         self.bystander = Some(Notification(ping));
         Ok(())
     }
@@ -131,7 +133,7 @@ impl<'a> Runner<'a> {
         CNODE.slot(untyped.0).delete()?;
         child.slot(child::slot::IRQ_CONTROL).take(CNODE.slot(own::IRQ_CONTROL))?;
         child.tcb.set_name("test");
-        child.start(number)?;
+        child.start(number, self.devices.tick)?;
         Ok(child)
     }
 

@@ -9,11 +9,15 @@ use kaal_sys::{CNode, CPtr, Endpoint, Message, Page, Result, Tcb, VSpace, time};
 
 /// Where its stack is, a page.
 const STACK: u64 = 0x2010_0000;
-/// How long nothing else may run, in seconds: 1/PATIENCE. Interrupts come, and other domains have their turn, meanwhile.
+/// How long nothing else may run: 1/PATIENCE seconds, and as many ticks. Interrupts come, and other domains have their turn,
+/// meanwhile.
 const PATIENCE: u64 = 8;
+const TICKS: u64 = 64;
 
 /// How many tests have begun.
 static BEGUN: AtomicU64 = AtomicU64::new(0);
+/// Counts of the counter to wait.
+static WAIT: AtomicU64 = AtomicU64::new(0);
 
 /// The thread.
 pub struct Watchdog;
@@ -22,7 +26,7 @@ extern "C" fn watch(report: u64) -> ! {
     let report = Endpoint(CPtr(report));
     loop {
         let (begun, start) = (BEGUN.load(Relaxed), time::now());
-        while time::now() - start < time::frequency() / PATIENCE {}
+        while time::now() - start < WAIT.load(Relaxed) {}
         if BEGUN.load(Relaxed) == begun {
             report.send(Message::new(label::STUCK, &[]));
         }
@@ -30,8 +34,9 @@ extern "C" fn watch(report: u64) -> ! {
 }
 
 impl Watchdog {
-    /// Starts it. It sends to `report`.
-    pub fn start(arena: &mut Arena, report: Endpoint) -> Result<Watchdog> {
+    /// Starts it, on a machine with so many ticks a second. It sends to `report`.
+    pub fn start(arena: &mut Arena, report: Endpoint, tick_hz: u64) -> Result<Watchdog> {
+        WAIT.store((time::frequency() / PATIENCE).max(TICKS * time::frequency() / tick_hz), Relaxed);
         let (cnode, vspace) = (CNode(CPtr(own::CNODE)), VSpace(CPtr(own::VSPACE)));
         let stack = Page(arena.make(ObjectType::Page, 0)?);
         arena.map(vspace, stack, STACK, rights::READ | rights::WRITE, 0)?;
