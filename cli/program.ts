@@ -1,6 +1,7 @@
 /** The `kaal` command with all its verbs. */
 import { Command } from 'commander'
 import { addCompletion } from './verbs/completion.js'
+import { addDap } from './verbs/dap.js'
 import { addDebug } from './verbs/debug.js'
 import { addDiff } from './verbs/diff.js'
 import { addDump } from './verbs/dump.js'
@@ -19,6 +20,7 @@ const VERBS = [
   addRecord,
   addReplay,
   addDebug,
+  addDap,
   addInfo,
   addDump,
   addVerify,
