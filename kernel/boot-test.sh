@@ -50,8 +50,6 @@ for machine in virtualization=off virtualization=on; do
   expect stack 'KERNEL PANIC: kernel stack overflow: data abort from EL1, write, translation fault, level 3' "$off"
   boot panic $machine 512M -append fault=panic
   expect panic 'KERNEL PANIC: asked for on the command line' 'at src/debug/faults.rs:[0-9]+' "$off"
-  boot loop $machine 512M -append fault=user-loop
-  expect loop 'KERNEL PANIC: a program looped for 20 ticks' "$off"
 done
 boot spin virtualization=off 512M -append spin=2
 expect spin '^Spun 2 million times, ticking\.$' "$off"

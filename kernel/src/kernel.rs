@@ -8,6 +8,7 @@ use crate::scheduler::Scheduler;
 pub const ASIDS: usize = 1024;
 
 /// All that the kernel knows beside what is in its objects.
+#[derive(Clone)]
 pub struct Kernel<M: Machine> {
     /// The hardware.
     pub machine: M,

@@ -33,7 +33,8 @@ pub enum Event {
 /// The machine.
 #[derive(Debug, Default, Clone)]
 pub struct TestMachine {
-    words: BTreeMap<u64, u64>,
+    /// What memory holds, where it is not 0.
+    pub words: BTreeMap<u64, u64>,
     /// What was asked of the hardware.
     pub events: Vec<Event>,
     /// What was written to the console.

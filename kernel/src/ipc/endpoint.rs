@@ -21,7 +21,7 @@ pub struct Sending {
 }
 
 /// The rights that matter once a thread waits, as [`Tcb::blocked_flags`] keeps them.
-fn flags_of(rights: Rights) -> u64 {
+pub(super) fn flags_of(rights: Rights) -> u64 {
     let flag = |set, bit| if set { bit } else { 0 };
     flag(rights.grant(), blocked::GRANT) | flag(rights.grant_reply(), blocked::GRANT_REPLY)
 }

@@ -5,6 +5,7 @@
 //! able to run; whoever takes it out of the call instead moves it back, so that it makes the call again.
 
 pub mod endpoint;
+pub mod fastpath;
 pub mod fault;
 pub mod notification;
 pub mod queue;

@@ -48,7 +48,7 @@ pub fn first(memory: &impl Memory, object: u64) -> Option<Tcb> {
 }
 
 /// Puts a thread at the end of the queue, which is then one of `kind`.
-#[inline]
+#[inline(always)]
 pub fn append(memory: &mut impl Memory, object: u64, thread: Tcb, kind: Queue) {
     let head = memory.read(object) & !KIND;
     let tail = if head == 0 { 0 } else { memory.read(object + 8) };
@@ -79,10 +79,26 @@ pub fn remove(memory: &mut impl Memory, object: u64, thread: Tcb) {
     }
 }
 
+/// Takes out the thread that is the first.
+#[inline(always)]
+pub fn remove_first(memory: &mut impl Memory, object: u64, thread: Tcb) {
+    match thread.wait_next(memory) {
+        0 => {
+            memory.write(object, Queue::Idle as u64);
+            memory.write(object + 8, 0);
+        }
+        next => {
+            let kind = memory.read(object) & KIND;
+            memory.write(object, next | kind);
+            Tcb(next).set_wait_previous(memory, 0);
+        }
+    }
+}
+
 /// Takes out the first thread.
 #[inline]
 pub fn take_first(memory: &mut impl Memory, object: u64) -> Option<Tcb> {
     let thread = first(memory, object)?;
-    remove(memory, object, thread);
+    remove_first(memory, object, thread);
     Some(thread)
 }

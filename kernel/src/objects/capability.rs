@@ -206,8 +206,9 @@ mod number {
     pub const ZOMBIE: u64 = 14;
 }
 
+#[inline(always)]
 const fn pack(kind: u64, address: u64, fields: u64) -> u64 {
-    assert!(address & !ADDRESS == 0 && fields < 1 << 12 && kind <= TYPE);
+    debug_assert!(address & !ADDRESS == 0 && fields < 1 << 12 && kind <= TYPE);
     kind | address << 1 | fields << 52
 }
 
@@ -222,6 +223,7 @@ impl Capability {
     }
 
     /// As two words.
+    #[inline(always)]
     pub const fn encode(self) -> [u64; 2] {
         match self {
             Capability::Null => [number::NULL, 0],
@@ -270,6 +272,7 @@ impl Capability {
     }
 
     /// The capability that two words hold. Words that [`Capability::encode`] never makes read as Null.
+    #[inline(always)]
     pub const fn decode(words: [u64; 2]) -> Self {
         let [first, second] = words;
         let address = address(first);

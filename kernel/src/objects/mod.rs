@@ -14,7 +14,7 @@ pub mod untyped;
 pub mod vspace;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 #[cfg(test)]
 mod invariants;
 #[cfg(test)]

@@ -163,7 +163,10 @@ impl<M: Machine> Kernel<M> {
                 Ok(0)
             }
             Invocation::PageGetAddress => {
-                set_message(&mut self.machine, request.thread, 0, address);
+                // Who only sends wants no answer.
+                if request.call {
+                    set_message(&mut self.machine, request.thread, 0, address);
+                }
                 Ok(1)
             }
             Invocation::PageUnifyInstruction if !device => {

@@ -35,7 +35,7 @@ pub enum Action {
 }
 
 /// The scheduler's state.
-#[derive(Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scheduler {
     queues: AllQueues,
     action: Action,
@@ -74,9 +74,10 @@ impl Scheduler {
     }
 
     /// Would a thread of this priority in the current domain be chosen before all that are queued? Equals do not count.
-    #[inline]
+    #[inline(always)]
     pub fn is_highest(&self, priority: u64) -> bool {
-        self.queues[self.domain as usize].highest().is_none_or(|highest| priority >= highest)
+        let queues = &self.queues[self.domain as usize];
+        queues.is_empty() || queues.highest().is_none_or(|highest| priority >= highest)
     }
 }
 

@@ -7,7 +7,7 @@ use kaal_abi::{DOMAINS, PRIORITIES};
 const WORDS: usize = PRIORITIES as usize / 64;
 
 /// The threads of one domain that could run, by priority. The links are in the TCBs.
-#[derive(Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunQueues {
     heads: [u64; PRIORITIES as usize],
     tails: [u64; PRIORITIES as usize],
@@ -29,6 +29,12 @@ impl RunQueues {
             summary: 0,
             bits: [0; WORDS],
         }
+    }
+
+    /// Is there no thread at all?
+    #[inline(always)]
+    pub const fn is_empty(&self) -> bool {
+        self.summary == 0
     }
 
     /// The highest priority of which there is a thread.

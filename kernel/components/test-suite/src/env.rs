@@ -262,7 +262,9 @@ pub fn set_tick(counts: u64) {
 /// Uses up more than a time slice, in which threads of the same priority run, too.
 pub fn pass_time() {
     let start = time::now();
-    while time::now() - start < 3 * TIME_SLICE * TICK.load(Relaxed) {}
+    while time::now() - start < 3 * TIME_SLICE * TICK.load(Relaxed) {
+        core::hint::spin_loop();
+    }
 }
 
 /// What helpers share with the test, zero at its start: each test has memory of its own.

@@ -26,7 +26,9 @@ extern "C" fn watch(report: u64) -> ! {
     let report = Endpoint(CPtr(report));
     loop {
         let (begun, start) = (BEGUN.load(Relaxed), time::now());
-        while time::now() - start < WAIT.load(Relaxed) {}
+        while time::now() - start < WAIT.load(Relaxed) {
+            core::hint::spin_loop();
+        }
         if BEGUN.load(Relaxed) == begun {
             report.send(Message::new(label::STUCK, &[]));
         }

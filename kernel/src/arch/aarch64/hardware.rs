@@ -36,7 +36,8 @@ impl Hardware {
 #[inline]
 fn pointer(address: u64) -> *mut u64 {
     debug_assert!(address.is_multiple_of(8));
-    phys::to_virtual(address) as *mut u64
+    // By addition, so that the offset of a field can become part of the access.
+    (address.wrapping_add(phys::KERNEL_OFFSET)) as *mut u64
 }
 
 impl Memory for Hardware {

@@ -92,12 +92,18 @@ pub fn run_threads() -> ! {
 fn next_frame(kernel: &mut Kernel<Hardware>) -> *mut TrapFrame {
     loop {
         if let Some(Tcb(address)) = kernel.activate() {
-            kernel.machine.prepare_fp(address);
-            return phys::to_virtual(address) as *mut TrapFrame;
+            return frame_of(kernel, address);
         }
         cpu::wait_for_interrupt();
         take_interrupt(kernel);
     }
+}
+
+/// The frame of the thread that goes on.
+#[inline(always)]
+fn frame_of(kernel: &mut Kernel<Hardware>, address: u64) -> *mut TrapFrame {
+    kernel.machine.prepare_fp(address);
+    phys::to_virtual(address) as *mut TrapFrame
 }
 
 fn take_interrupt(kernel: &mut Kernel<Hardware>) {
@@ -169,7 +175,13 @@ extern "C" fn user_trap(_frame: *mut TrapFrame, vector: u64) -> *mut TrapFrame {
     // The frame is the current thread's own; the kernel reaches it through the TCB, so that no reference to it exists.
     KERNEL.with(|kernel| {
         match vector {
-            vector::USER_SYNC => user_exception(kernel),
+            vector::USER_SYNC => {
+                let syscall = syndrome_of(kernel).class() == class::SVC64;
+                if syscall && let Some(Tcb(address)) = kernel.fast_syscall() {
+                    return frame_of(kernel, address);
+                }
+                user_exception(kernel);
+            }
             vector::USER_IRQ => take_interrupt(kernel),
             _ => kernel.user_exception(),
         }
@@ -177,13 +189,17 @@ extern "C" fn user_trap(_frame: *mut TrapFrame, vector: u64) -> *mut TrapFrame {
     })
 }
 
+/// Why the current thread has entered the kernel.
+#[inline(always)]
+fn syndrome_of(kernel: &Kernel<Hardware>) -> Syndrome {
+    Syndrome(kernel.current.map_or(0, |thread| thread.frame(&kernel.machine, frame::ESR)))
+}
+
 fn user_exception(kernel: &mut Kernel<Hardware>) {
-    let Some(thread) = kernel.current else { unreachable!("an exception from EL0 while no thread runs") };
-    let syndrome = Syndrome(thread.frame(&kernel.machine, frame::ESR));
-    match syndrome.class() {
+    match syndrome_of(kernel).class() {
         class::SVC64 => kernel.handle_syscall(),
         class::INSTRUCTION_ABORT_LOWER | class::DATA_ABORT_LOWER => kernel.memory_fault(),
-        class::FP_SIMD if kernel.machine.switch_fp(thread.0) => {}
+        class::FP_SIMD if kernel.current.is_some_and(|thread| kernel.machine.switch_fp(thread.0)) => {}
         _ => kernel.user_exception(),
     }
 }
