@@ -7,10 +7,9 @@ import { disassemble } from '../../cpu/isa/disassembler.js'
 import { TraceReader } from '../../trace/reader.js'
 import { altered } from '../replay/altered-trace.js'
 import { testFolder } from '../trace/folder.js'
-import { ROOT, build, guest, kaal } from './kaal.js'
+import { KERNEL, ROOT, build, guest, kaal } from './kaal.js'
 
 const folder = testFolder()
-const KERNEL = `${ROOT}kernel/prebuilt/kaal.elf`
 const boot = folder('boot.kaal')
 
 beforeAll(async () => {
