@@ -137,7 +137,7 @@ describe('inspecting', () => {
   it('shows rows in order, with symbols and lines of text', async () => {
     const { stdout } = await kaal(['dump', boot, '--from', '1_000_000', '--to', '2_100_000'])
     expect(stdout).toMatch(/uart +out "Boot parameters:/)
-    expect(stdout).toMatch(/pc 0x[0-9a-f]{16} <probe_write>/)
+    expect(stdout).toMatch(/pc 0x[0-9a-f]{16} <[^>]+>/)
     const positions = [...stdout.matchAll(/^ *([\d_]+) {2}/gm)].map(([, text]) => Number(text.replaceAll('_', '')))
     expect(positions.length).toBeGreaterThan(10)
     expect(positions).toEqual(positions.toSorted((a, b) => a - b))
