@@ -1,4 +1,5 @@
 /** A debug adapter session on standard input and output. */
+import { PassThrough } from 'node:stream'
 import type { Engine } from '../cpu/translator/translator.js'
 import { DapSession } from '../replay/dap/session.js'
 import { SourceFiles } from '../replay/dap/stack.js'
@@ -30,7 +31,9 @@ export function serveDap(engine: Engine): Promise<void> {
         resolve()
       },
     })
-    session.start(process.stdin, process.stdout)
-    process.stdin.on('end', () => session.emit('close'))
+    // The session takes messages apart itself: the library's reader falls silent at the first header that it does not understand.
+    session.start(new PassThrough(), process.stdout)
+    process.stdin.on('data', (bytes: Buffer) => session.receive(bytes))
+    process.stdin.on('end', () => session.hangUp())
   })
 }

@@ -142,7 +142,8 @@ function toSegment(header: ProgramHeader, bytes: Uint8Array, name: string): ElfS
   if (fileSize > memorySize) {
     throw new LoadError(name, `segment ${index} has p_filesz ${hex(fileSize)} above p_memsz ${hex(memorySize)}`)
   }
-  if (offset + fileSize > BigInt(bytes.length)) {
+  // Linkers give a segment that is all zeros whatever offset they like.
+  if (fileSize > 0n && offset + fileSize > BigInt(bytes.length)) {
     const end = hex(offset + fileSize)
     throw new LoadError(name, `is cut short: segment ${index} ends at ${end}, the file at ${hex(bytes.length)}`)
   }

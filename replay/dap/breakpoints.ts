@@ -8,6 +8,7 @@ import type { Condition } from '../timeline/points.js'
 import { EXCEPTION_FILTERS } from './capabilities.js'
 import { RequestError } from './error.js'
 import type { SourceFiles } from './stack.js'
+import { valueOf } from './values.js'
 
 type Arguments = Readonly<Record<string, unknown>>
 type Answer = DebugProtocol.Breakpoint
@@ -46,8 +47,8 @@ export class BreakpointSets {
     return this.events.get(point) ?? 'event'
   }
 
-  /** `setBreakpoints`: those of one file. */
-  sourceLines(args: Arguments): Answer[] {
+  /** `setBreakpoints`: those of one file. `countedFrom` is added to a client's lines to count them from 1. */
+  sourceLines(args: Arguments, countedFrom: number): Answer[] {
     const { source } = args
     const path = typeof source === 'object' && source !== null ? (source as { path?: unknown }).path : undefined
     if (typeof path !== 'string') throw new RequestError('setBreakpoints: source has no path')
@@ -55,7 +56,8 @@ export class BreakpointSets {
     const file = this.files.known(path, sources.filesFrom(''))
     const wanted = list('setBreakpoints', args['breakpoints'])
     return this.replace(`source ${path}`, wanted, (each) => {
-      const line = whole('setBreakpoints: line', each['line'])
+      const given = each['line']
+      const line = whole('setBreakpoints: line', typeof given === 'number' ? given + countedFrom : given)
       if (file === undefined) throw new DebuggerError(`no code of this trace comes from ${path}`)
       const places = sources.locations(file, line)
       return {
@@ -91,7 +93,7 @@ export class BreakpointSets {
     const { name, asAddress, bytes } = args
     if (typeof name !== 'string') throw new RequestError('dataBreakpointInfo: name is missing')
     try {
-      const address = this.debug.evaluate(name)
+      const address = valueOf(this.debug, name)
       const length = asAddress === true && typeof bytes === 'number' ? bytes : WORD
       return {
         dataId: `${hex64(address)},${length}`,

@@ -12,6 +12,8 @@ type Arguments = Readonly<Record<string, unknown>>
 const MOST_BYTES = 2 ** 20
 const MOST_INSTRUCTIONS = 4096
 const PAGE = 4096n
+/** So many arguments does a function take. */
+const CHUNK = 8192
 
 /** `readMemory`: what can be read from an address on, in base64. */
 export function memory(debug: Debugger, args: Arguments): object {
@@ -20,9 +22,16 @@ export function memory(debug: Debugger, args: Arguments): object {
   const bytes = readable(debug, address, count)
   return {
     address: hex64(address),
-    data: btoa(String.fromCharCode(...bytes)),
+    data: base64(bytes),
     unreadableBytes: count - bytes.length,
   }
+}
+
+/** Bytes in base64. */
+function base64(bytes: Uint8Array): string {
+  let text = ''
+  for (let at = 0; at < bytes.length; at += CHUNK) text += String.fromCharCode(...bytes.subarray(at, at + CHUNK))
+  return btoa(text)
 }
 
 /** The bytes from an address up to the first that cannot be read. */

@@ -4,6 +4,8 @@ import type { DebugProtocol } from '@vscode/debugprotocol'
 import type { TraceReader } from '../../trace/reader.js'
 import type { Debugger } from '../debugger/debugger.js'
 import { DebuggerError } from '../debugger/error.js'
+import { valueOf } from './values.js'
+import { FrameReader } from './frames.js'
 import { grouped, parseCount } from '../debugger/numbers.js'
 import { Stepper } from '../debugger/stepping.js'
 import type { Stop } from '../timeline/points.js'
@@ -20,6 +22,8 @@ export interface LaunchArguments {
   readonly trace?: unknown
   /** Where to begin: a position, `start` or `end`. */
   readonly position?: unknown
+  /** False to run on at once. */
+  readonly stopOnEntry?: unknown
   /** Executables with symbols and line tables. */
   readonly symbols?: unknown
   /** Folders to look for source files in. */
@@ -61,18 +65,35 @@ export class DapSession extends ProtocolServer {
   private opened: (Opened & { variables: Variables; points: BreakpointSets; stepper: Stepper }) | undefined
   private running = false
   private configured = false
+  /** The session has been terminated: nothing is told of the trace any more. */
   private over = false
+  private ended = false
+  /** Frames that have been shown since the last stop. */
+  private frames = 0
+  private stopOnEntry = true
+  /** What a client counts lines and columns from. */
+  private firstLine = 1
+  private firstColumn = 1
+  private readonly reader = new FrameReader(
+    (message) => this.handleMessage(message as DebugProtocol.ProtocolMessage),
+    (line) => this.complain(line),
+  )
   /** Up to where the guest's output has been shown. */
   private shown = 0
 
   constructor(host: DapHost) {
     super()
     this.host = host
-    // What is no message has no request that could be answered.
-    this.on('error', (event: { body?: unknown }) =>
-      this.complain(`not a message of this protocol: ${String(event.body)}`),
-    )
-    this.on('close', () => this.end())
+  }
+
+  /** Takes what a client has sent. */
+  receive(bytes: Uint8Array): void {
+    this.reader.push(bytes)
+  }
+
+  /** The client has gone. */
+  hangUp(): void {
+    this.end()
   }
 
   protected override dispatchRequest(request: DebugProtocol.Request): void {
@@ -88,8 +109,9 @@ export class DapSession extends ProtocolServer {
       if (!this.opened && !EARLY.has(request.command))
         throw new RequestError(`${request.command}: launch a trace first`)
       const args = request.arguments as unknown
+      if (typeof args === 'object' && args !== null) this.checkThread(args as Arguments)
       const body = await handler(typeof args === 'object' && args !== null ? (args as Arguments) : {})
-      if (body !== undefined) response.body = body
+      if (body !== undefined) response.body = this.counted(body)
       this.sendResponse(response)
     } catch (error) {
       const message = error instanceof RequestError ? error.message : this.host.explain(error)
@@ -103,13 +125,23 @@ export class DapSession extends ProtocolServer {
   /** Events that follow the response to a request. */
   private afterwards(command: string, success: boolean): void {
     if (command === 'launch' && success) this.sendEvent(new InitializedEvent())
-    if (command === 'configurationDone' && success) this.sendStopped('entry')
+    if (command === 'configurationDone' && success) {
+      if (this.stopOnEntry) this.sendStopped('entry')
+      else this.move('continue', ({ debug }) => debug.timeline.continue())
+    }
     if (command === 'disconnect') this.end()
-    if (command === 'terminate') this.sendEvent(new TerminatedEvent())
+    if (command === 'terminate' && success) {
+      this.over = true
+      this.sendEvent(new TerminatedEvent())
+    }
   }
 
   private readonly handlers: Readonly<Record<string, Handler>> = {
-    initialize: () => CAPABILITIES,
+    initialize: ({ linesStartAt1, columnsStartAt1 }) => {
+      this.firstLine = linesStartAt1 === false ? 0 : 1
+      this.firstColumn = columnsStartAt1 === false ? 0 : 1
+      return CAPABILITIES
+    },
     launch: (args) => this.launch(args),
     configurationDone: () => {
       if (this.configured) throw new RequestError('configurationDone: that has been said already')
@@ -120,17 +152,20 @@ export class DapSession extends ProtocolServer {
     cancel: () => this.pause(),
     pause: () => this.pause(),
     threads: () => ({ threads: [{ id: THREAD, name: 'vCPU 0' }] }),
-    setBreakpoints: (args) => ({ breakpoints: this.still.points.sourceLines(args) }),
-    setFunctionBreakpoints: (args) => ({ breakpoints: this.still.points.functions(args) }),
-    setInstructionBreakpoints: (args) => ({ breakpoints: this.still.points.instructions(args) }),
-    setDataBreakpoints: (args) => ({ breakpoints: this.still.points.data(args) }),
+    // These may come while something runs, and then count from the next look at the clock on.
+    setBreakpoints: (args) => ({ breakpoints: this.trace.points.sourceLines(args, 1 - this.firstLine) }),
+    setFunctionBreakpoints: (args) => ({ breakpoints: this.trace.points.functions(args) }),
+    setInstructionBreakpoints: (args) => ({ breakpoints: this.trace.points.instructions(args) }),
+    setDataBreakpoints: (args) => ({ breakpoints: this.trace.points.data(args) }),
     dataBreakpointInfo: (args) => this.still.points.dataInfo(args),
-    setExceptionBreakpoints: (args) => ({ breakpoints: this.still.points.exceptions(args) }),
+    setExceptionBreakpoints: (args) => ({ breakpoints: this.trace.points.exceptions(args) }),
     stackTrace: (args) => {
       const { debug, files } = this.still
-      return stackFrames(debug, files, number(args['startFrame'], 0), number(args['levels'], 0))
+      const trace = stackFrames(debug, files, number(args['startFrame'], 0), number(args['levels'], 0))
+      this.frames = trace.totalFrames
+      return trace
     },
-    scopes: (args) => ({ scopes: this.still.variables.scopes(number(args['frameId'], -1)) }),
+    scopes: (args) => ({ scopes: this.still.variables.scopes(number(args['frameId'], -1), this.frames) }),
     variables: (args) => ({ variables: this.still.variables.of(number(args['variablesReference'], -1)) }),
     setVariable: () => refuse('setVariable'),
     setExpression: () => refuse('setExpression'),
@@ -178,7 +213,13 @@ export class DapSession extends ProtocolServer {
     if (typeof trace !== 'string' || trace === '') throw new RequestError('launch: give the path of a trace as "trace"')
     const opened = this.host.open(trace, texts('symbols', args.symbols), texts('source', args.source))
     const { timeline } = opened.debug
-    timeline.seek(startOf(position, timeline.end))
+    try {
+      timeline.seek(startOf(position, timeline.end))
+    } catch (error) {
+      opened.reader.close()
+      throw error
+    }
+    this.stopOnEntry = args.stopOnEntry !== false
     this.shown = timeline.position
     const variables = new Variables(opened.debug)
     const points = new BreakpointSets(opened.debug, opened.files)
@@ -187,6 +228,13 @@ export class DapSession extends ProtocolServer {
 
   private pause(): void {
     if (this.running) this.trace.stepper.interrupt()
+  }
+
+  /** Refuses a thread that is not there. */
+  private checkThread(args: Arguments): void {
+    const { threadId } = args
+    if (threadId !== undefined && threadId !== THREAD)
+      throw new RequestError(`there is no thread ${JSON.stringify(threadId)}; there is ${THREAD}`)
   }
 
   private step(args: Arguments, byLine: (trace: NonNullable<typeof this.opened>) => Promise<Stop>): void {
@@ -238,6 +286,7 @@ export class DapSession extends ProtocolServer {
   private sendStopped(reason: string, stop?: Stop): void {
     const { debug, points, variables } = this.trace
     variables.forget()
+    this.frames = 0
     const { timeline } = debug
     const at = `position ${grouped(timeline.position)} of ${grouped(timeline.end)}`
     const why: Readonly<Record<Stop['reason'], [string, string]>> = {
@@ -261,13 +310,19 @@ export class DapSession extends ProtocolServer {
     const { debug } = this.still
     const expression = text('evaluate', 'expression', args['expression'])
     if (args['context'] !== 'repl') {
-      const value = debug.evaluate(expression)
+      const value = valueOf(debug, expression)
       return { result: debug.place(value), variablesReference: 0, memoryReference: `0x${value.toString(16)}` }
     }
+    if (/^\s*q(uit)?\b/.test(expression)) throw new DebuggerError('quit: end the session in the editor instead')
     const before = debug.timeline.position
-    const report = await debug.run(expression)
-    if (debug.finished) throw new DebuggerError('quit: end the session in the editor instead')
-    if (debug.timeline.position !== before) {
+    this.running = true
+    let report
+    try {
+      report = await debug.run(expression)
+    } finally {
+      this.running = false
+    }
+    if (debug.timeline.position !== before && !this.over) {
       this.showOutput()
       this.sendStopped('goto')
     }
@@ -285,8 +340,26 @@ export class DapSession extends ProtocolServer {
     this.sendEvent(new OutputEvent(`kaal: ${line}\n`, 'stderr'))
   }
 
+  /** A body with lines and columns as the client counts them. */
+  private counted(body: object): object {
+    if (this.firstLine === 1 && this.firstColumn === 1) return body
+    const from: Readonly<Record<string, number>> = { line: 1 - this.firstLine, column: 1 - this.firstColumn }
+    const shifted = (value: unknown): unknown => {
+      if (Array.isArray(value)) return value.map(shifted)
+      if (typeof value !== 'object' || value === null) return value
+      return Object.fromEntries(
+        Object.entries(value).map(([key, part]) => [
+          key,
+          typeof part === 'number' && key in from ? Math.max(0, part - from[key]) : shifted(part),
+        ]),
+      )
+    }
+    return shifted(body) as object
+  }
+
   private end(): void {
-    if (this.over) return
+    if (this.ended) return
+    this.ended = true
     this.over = true
     this.pause()
     this.opened?.reader.close()

@@ -29,16 +29,25 @@ export class SourceFiles {
     return [...new Set(paths)].map((path) => this.source(path))
   }
 
-  /** The path that a compiler knew a client's file by: the longest that the client's path ends with. */
+  /** The path that a compiler knew a client's file by: the one that leads to this file, or the longest that its path ends with. */
   known(path: string, paths: readonly string[]): string | undefined {
     const wanted = path.replaceAll('\\', '/')
-    const fitting = paths.filter((each) => wanted === each || wanted.endsWith(`/${each}`))
+    const base = wanted.slice(wanted.lastIndexOf('/') + 1)
+    const namesakes = paths.filter((each) => each === base || each.endsWith(`/${base}`))
+    const own = namesakes.find((each) => this.source(each).path === path)
+    if (own !== undefined) return own
+    const fitting = namesakes.filter((each) => wanted === each || wanted.endsWith(`/${each}`))
     return fitting.toSorted((a, b) => b.length - a.length)[0]
   }
 }
 
 /** The frames from `start` on, `levels` of them or all. Functions inlined into a frame have frames of their own. */
-export function stackFrames(debug: Debugger, files: SourceFiles, start: number, levels: number): object {
+export function stackFrames(
+  debug: Debugger,
+  files: SourceFiles,
+  start: number,
+  levels: number,
+): { stackFrames: DebugProtocol.StackFrame[]; totalFrames: number } {
   const { names, sources, timeline } = debug
   const frames: DebugProtocol.StackFrame[] = []
   const chain = backtrace({

@@ -27,8 +27,8 @@ export class Variables {
   }
 
   /** The scopes of a frame. Registers are the processor's, whatever frame is looked at. */
-  scopes(frame: number): DebugProtocol.Scope[] {
-    if (frame < 0) throw new RequestError(`scopes: there is no frame ${frame}`)
+  scopes(frame: number, frames: number): DebugProtocol.Scope[] {
+    if (frame < 0 || frame >= frames) throw new RequestError(`scopes: there is no frame ${frame}`)
     const scope = (name: string, variablesReference: number, expensive: boolean): DebugProtocol.Scope => ({
       name,
       variablesReference,

@@ -192,7 +192,10 @@ export class SourceLines {
       const { offsets, lines, files, statements, program } = sequence
       for (let row = 0; row < offsets.length; row++) {
         if (!statements[row] || lines[row] === 0 || program.files[files[row]] !== file) continue
-        if (offsets[row + 1] !== offsets[row]) yield { sequence, row }
+        // Compilers write a row twice, once as a statement: what counts is whether the last one there is of another line.
+        let last = row
+        while (offsets[last + 1] === offsets[row]) last++
+        if (lines[last] === lines[row] && files[last] === files[row]) yield { sequence, row }
       }
     }
   }

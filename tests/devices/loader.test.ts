@@ -343,6 +343,12 @@ describe('ELF', () => {
   })
 })
 
+test('a segment of zeros may have any offset', () => {
+  const bytes = elf([{ paddr: 0x4020_0000n }, { paddr: 0x4030_0000n, data: new Uint8Array(0), memorySize: 0x1000n }])
+  new DataView(bytes.buffer).setBigUint64(64 + 56 + 8, 0xffe8n, true)
+  expect(readElf(bytes, 'k').segments.map(({ memorySize }) => memorySize)).toEqual([16, 0x1000])
+})
+
 describe('symbols', () => {
   const { symbols } = readElf(
     elf([{ paddr: 0x4020_0000n }], {

@@ -54,6 +54,7 @@ describe('the bundled image: loader, kernel, root task and test suite', () => {
 
   test('from EL2, and a part of the suite, the same', () => {
     const expected = onQemu('kaal-suite-el2.uart.txt')
+    expect(expected.toString()).toContain('ok     ipc: ')
     const folder = scratchFolder()
     recorded(folder, 'part', expected, '--virtualization', '--append', 'suite=ipc:')
     replays(folder, 'part', expected)

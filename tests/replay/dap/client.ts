@@ -25,7 +25,7 @@ export class DapClient {
   private raw = Buffer.alloc(0)
   private seq = 1
   private taken = new Set<Message>()
-  private wake: () => void = () => {}
+  private waiting: (() => void)[] = []
   private readonly exited: Promise<number | null>
 
   constructor(args: readonly string[] = []) {
@@ -86,7 +86,7 @@ export class DapClient {
       const left = PATIENCE - (performance.now() - begun)
       if (left <= 0) throw new Error(`no such message; the last ones: ${JSON.stringify(this.messages.slice(-3))}`)
       await new Promise<void>((resolve) => {
-        this.wake = resolve
+        this.waiting.push(resolve)
         setTimeout(resolve, left)
       })
     }
@@ -101,7 +101,7 @@ export class DapClient {
       if (this.raw.length < end) return
       this.messages.push(JSON.parse(this.raw.toString('utf8', start, end)) as Message)
       this.raw = this.raw.subarray(end)
-      this.wake()
+      for (const wake of this.waiting.splice(0)) wake()
     }
   }
 }

@@ -85,18 +85,18 @@ describe('a session', () => {
     await launched()
     const path = '/somewhere/else/kernel/src/boot/mod.rs'
     const lines = (await import('node:fs')).readFileSync(`${ROOT}kernel/src/boot/mod.rs`, 'utf8').split('\n')
-    const line = lines.findIndex((each) => each.includes('set_up_memory(&params')) + 1
+    const line = lines.findIndex((each) => each.includes('selftest::run(&params)')) + 1
     const { breakpoints } = await client.ask('setBreakpoints', { source: { path }, breakpoints: [{ line }] })
     expect(breakpoints).toMatchObject([{ verified: true, line }])
     expect((await client.move('continue')).reason).toBe('breakpoint')
     // The function itself is behind those that are inlined into it at the same place.
     const where = async (): Promise<{ name: string; line: number; depth: number }> => {
       const { stackFrames } = await client.ask('stackTrace', { threadId: 1 })
-      const [{ instructionPointerReference: pc, line: at }] = stackFrames
+      const [{ instructionPointerReference: pc }] = stackFrames
       const own = stackFrames.findLast(
         (frame: { instructionPointerReference?: string }) => frame.instructionPointerReference === pc,
       )
-      return { name: own.name, line: at, depth: stackFrames.length }
+      return { name: own.name, line: own.line, depth: stackFrames.length }
     }
     const start = await where()
     expect(start).toMatchObject({ line })
@@ -124,6 +124,7 @@ describe('a session', () => {
       category: 'stdout',
       output: expect.stringContaining('Hello from KaaL Kernel!') as string,
     })
+    await client.ask('stackTrace', { threadId: 1 })
     const { scopes } = await client.ask('scopes', { frameId: 0 })
     expect(scopes.map(({ name }: { name: string }) => name)).toEqual(['Registers', 'Flags', 'System registers'])
     const { variables } = await client.ask('variables', { variablesReference: scopes[2].variablesReference })
@@ -162,6 +163,32 @@ describe('a session', () => {
     })
     await client.ask('pause', { threadId: 1 })
     expect((await client.event('stopped')).body.reason).toBe('pause')
+    // The same of a run that was started by a command.
+    const typed = client.send('evaluate', { expression: 'reverse-continue', context: 'repl' })
+    expect((await client.send('next', { threadId: 1 })).success).toBe(false)
+    await client.ask('pause', { threadId: 1 })
+    expect((await typed).body.result).toContain('interrupted')
+  })
+
+  test('counts lines from 0 for a client that does', async () => {
+    client = new DapClient()
+    await client.ask('initialize', {
+      adapterID: 'kaal',
+      pathFormat: 'path',
+      linesStartAt1: false,
+      columnsStartAt1: false,
+    })
+    await client.ask('launch', { trace: FAULT, position: 'end', stopOnEntry: false })
+    await client.event('initialized')
+    await client.ask('configurationDone')
+    expect((await client.event('stopped')).body.text).toMatch(/^end of the recording/)
+    const zero = (await client.ask('stackTrace', { threadId: 1 })).stackFrames
+    await client.ask('disconnect')
+    await client.end()
+    await launched('end')
+    const one = (await client.ask('stackTrace', { threadId: 1 })).stackFrames
+    const lines = (frames: { line: number }[]): number[] => frames.map(({ line }) => line).filter((line) => line > 0)
+    expect(lines(zero)).toEqual(lines(one).map((line) => line - 1))
   })
 })
 
@@ -199,6 +226,45 @@ describe('what is wrong gets one line', () => {
     })
     expect(breakpoints).toMatchObject([{ verified: false, message: expect.stringContaining('/no/such.rs') as string }])
     await client.ask('disconnect')
+  })
+
+  test('what is no message, header or body', async () => {
+    await launched()
+    for (const header of [
+      'Content-Length: abc',
+      'Content-Length: 1.5',
+      'Content-Length: 99999999999',
+      'Hello: there',
+      '',
+    ])
+      client.write(`${header}\r\n\r\n`)
+    expect((await client.ask('threads')).threads.length).toBe(1)
+    client.write('content-length:\t3\r\nX-Other: 1\r\n\r\n"x"')
+    expect((await client.ask('threads')).threads.length).toBe(1)
+    expect(client.messages.filter(({ event }) => event === 'output').length).toBeGreaterThanOrEqual(5)
+  })
+
+  test('identities that are not there, and what ends a session', async () => {
+    await launched()
+    await client.ask('stackTrace', { threadId: 1 })
+    for (const [command, args, part] of [
+      ['scopes', { frameId: 99_999 }, '99999'],
+      ['stackTrace', { threadId: 42 }, '42'],
+      ['next', { threadId: 99 }, '99'],
+      ['evaluate', { expression: 'quit', context: 'repl' }, 'editor'],
+    ] as const)
+      expect(await client.send(command, args)).toMatchObject({
+        success: false,
+        message: expect.stringContaining(part) as string,
+      })
+    expect((await client.ask('evaluate', { expression: 'when', context: 'repl' })).result).toContain('0 of')
+    expect((await client.ask('evaluate', { expression: 'pc', context: 'hover' })).result).toMatch(/^0x0000000040/)
+    expect((await client.ask('dataBreakpointInfo', { name: 'x1' })).dataId).toMatch(/^0x/)
+    const read = await client.ask('readMemory', { memoryReference: '0x40200000', count: 2 ** 20 })
+    expect(Buffer.from(read.data, 'base64').length + read.unreadableBytes).toBe(2 ** 20)
+    await client.ask('terminate')
+    await client.event('terminated')
+    expect(await client.send('stackTrace', { threadId: 1 })).toMatchObject({ success: false })
   })
 
   test('what is no message', async () => {
