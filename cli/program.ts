@@ -10,6 +10,7 @@ import { addPack } from './verbs/pack.js'
 import { addRecord } from './verbs/record.js'
 import { addReplay } from './verbs/replay.js'
 import { addReport } from './verbs/report.js'
+import { addRerun } from './verbs/rerun.js'
 import { addUnpack } from './verbs/unpack.js'
 import { addVerify } from './verbs/verify.js'
 import { VERSION } from './version.js'
@@ -23,6 +24,7 @@ const VERBS = [
   addDump,
   addVerify,
   addDiff,
+  addRerun,
   addPack,
   addUnpack,
   addExport,
