@@ -1,5 +1,6 @@
 /** The `kaal` command with all its verbs. */
 import { Command } from 'commander'
+import { addBisect } from './verbs/bisect.js'
 import { addCompletion } from './verbs/completion.js'
 import { addDebug } from './verbs/debug.js'
 import { addDiff } from './verbs/diff.js'
@@ -25,6 +26,7 @@ const VERBS = [
   addVerify,
   addDiff,
   addRerun,
+  addBisect,
   addPack,
   addUnpack,
   addExport,

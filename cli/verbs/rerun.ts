@@ -28,12 +28,10 @@ interface RerunFlags extends JudgingOptions {
   readonly json?: boolean
 }
 
-/** How a build's verdict is called, and the exit code that `git bisect run` takes for it. */
-const VERDICTS = {
-  good: { word: 'good', code: Exit.GOOD },
-  bad: { word: 'bad', code: Exit.BAD },
-  'cannot-tell': { word: 'cannot tell', code: Exit.CANNOT_TELL },
-} as const
+/** What a verdict is called. */
+export const VERDICT_WORDS = { good: 'good', bad: 'bad', 'cannot-tell': 'cannot tell' } as const
+/** The exit code that `git bisect run` takes for it. */
+const EXITS = { good: Exit.GOOD, bad: Exit.BAD, 'cannot-tell': Exit.CANNOT_TELL } as const
 /** Lines of a failed build that are shown, and how much of its output is kept. */
 const BUILD_LINES = 20
 const BUILD_BYTES = 65536
@@ -101,11 +99,11 @@ async function rerunVerb(path: string, options: RerunFlags): Promise<number> {
 }
 
 function tell(result: RerunResult, options: RerunFlags, trace: string | undefined): number {
-  const { word, code } = VERDICTS[result.verdict]
+  const code = EXITS[result.verdict]
   if (options.json) print(json({ ...result, end: result.end ?? null, exitCode: code, trace: trace ?? null }))
   else {
     for (const note of result.notes) say(`note: ${note}`)
-    say(`${word}: ${result.message}`)
+    say(`${VERDICT_WORDS[result.verdict]}: ${result.message}`)
   }
   return code
 }
