@@ -63,11 +63,12 @@ export function readKernel(path: string): BootFile {
 }
 
 /** The scenario that a trace holds. */
-export async function scenarioOf(path: string, engine: Engine): Promise<Scenario> {
+export async function scenarioOf(path: string, engine: Engine, conditions: readonly Condition[]): Promise<Scenario> {
   const reader = TraceReader.open(path)
+  const exceptions = conditions.some(({ kind }) => kind === 'fault')
   const progress = new Progress({ unit: 'instructions', total: reader.meta.instructions })
   try {
-    return await readScenario(reader, machineWith(engine), (icount) => progress.show(icount))
+    return await readScenario(reader, machineWith(engine), exceptions, (icount) => progress.show(icount))
   } finally {
     progress.clear()
     reader.close()

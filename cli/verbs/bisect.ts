@@ -1,5 +1,5 @@
 /** `kaal bisect`: the first bad one of a row of kernel builds, by a recorded scenario. */
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import type { Engine } from '../../cpu/translator/translator.js'
@@ -65,8 +65,8 @@ async function bisect(path: string, between: readonly string[], options: BisectF
   for (const name of Object.values(kept))
     if (options.force !== true && existsSync(name))
       throw new UsageError(`${name}: exists already: give another folder with -d, or --force to replace it`)
-  const scenario = await scenarioOf(path, engine)
-  mkdirSync(directory, { recursive: true })
+  const scenario = await scenarioOf(path, engine, conditions)
+  const made = mkdirSync(directory, { recursive: true })
   const scratch = mkdtempSync(join(directory, '.kaal-bisect-'))
   const progress = new Progress({ unit: 'instructions' })
   const runs: Judged[] = []
@@ -116,6 +116,8 @@ async function bisect(path: string, between: readonly string[], options: BisectF
   } finally {
     progress.clear()
     rmSync(scratch, { recursive: true, force: true })
+    // A folder that was made for nothing goes away again.
+    if (made !== undefined && readdirSync(directory).length === 0) rmSync(made, { recursive: true })
   }
 }
 

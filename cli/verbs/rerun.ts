@@ -60,7 +60,7 @@ async function rerunVerb(path: string, options: RerunFlags): Promise<number> {
   const conditions = conditionsOf(options)
   if (output !== undefined && force !== true && existsSync(output))
     throw new UsageError(`${output}: exists already: give another name with -o, or --force to replace it`)
-  const scenario = await scenarioOf(path, options.engine)
+  const scenario = await scenarioOf(path, options.engine, conditions)
   if (options.build !== undefined) {
     const failed = await build(options.build)
     if (failed !== undefined) return tell(skipped(failed), options, undefined)

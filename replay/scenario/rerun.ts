@@ -102,7 +102,7 @@ export async function rerun(
   const most = options.maxInstructions ?? cap(scenario, conditions)
   const result = await recorder.run({
     maxInstructions: () => {
-      if (scenario.poweredOff || feeder.left > 0) return most
+      if (scenario.poweredOff || scenario.asleep || feeder.left > 0) return most
       return Math.min(most, Math.max(scenario.instructions, feeder.lastGiven + scenario.tail))
     },
     until: (icount) => judge.over(icount),

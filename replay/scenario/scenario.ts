@@ -45,11 +45,13 @@ const LONGEST = 256
  * Reads a scenario off a trace. The trace is replayed if its rows do not tell all that is asked.
  *
  * @param make builds the machine of such a replay.
+ * @param exceptions whether {@link Scenario.exceptions} are asked for.
  * @throws {TraceError} if the trace is damaged, or holds what this kaal cannot honour.
  */
 export async function readScenario(
   reader: TraceReader,
   make: MachineFactory,
+  exceptions: boolean,
   onProgress: (icount: number) => void = () => {},
 ): Promise<Scenario> {
   const description = readDescription(reader)
@@ -57,14 +59,21 @@ export async function readScenario(
   const poweredOff = reader.batch(reader.batchCount)?.ended === 'power-off'
   const rows = [...reader.inputs()]
   const prompts = promptsOf(reader, rows)
-  const needed = rows.length > 0 || !poweredOff || ambiguous(reader.exceptions())
+  const needed = rows.length > 0 || !poweredOff || (exceptions && ambiguous(reader.exceptions()))
   const replayed: Replayed = needed
     ? await replayedFacts(reader, make, onProgress)
     : { delays: [], asleep: false, exceptions: ExceptionTally.ofRows(reader.exceptions()) }
   const inputs = rows.map(({ payload }, n) => ({ payload, prompt: prompts[n], delay: replayed.delays[n] }))
-  const { asleep, exceptions } = replayed
   const tail = instructions - (rows.at(-1)?.icount ?? 0)
-  return { description, inputs, instructions, tail, poweredOff, asleep, exceptions }
+  return {
+    description,
+    inputs,
+    instructions,
+    tail,
+    poweredOff,
+    asleep: replayed.asleep,
+    exceptions: replayed.exceptions,
+  }
 }
 
 /** For each input the prompt it follows; undefined where nothing was printed since the input before. */
