@@ -1,6 +1,6 @@
 /** `kaal bisect`: the first bad one of a row of kernel builds, by a recorded scenario. */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, rmdirSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import type { Engine } from '../../cpu/translator/translator.js'
 import { searchFirstBad } from '../../replay/bisect/search.js'
@@ -116,8 +116,12 @@ async function bisect(path: string, between: readonly string[], options: BisectF
   } finally {
     progress.clear()
     rmSync(scratch, { recursive: true, force: true })
-    // A folder that was made for nothing goes away again.
-    if (made !== undefined && readdirSync(directory).length === 0) rmSync(made, { recursive: true })
+    // Folders that were made for nothing go away again.
+    if (made !== undefined)
+      for (let each = resolve(directory); readdirSync(each).length === 0; each = dirname(each)) {
+        rmdirSync(each)
+        if (each === resolve(made)) break
+      }
   }
 }
 
