@@ -2,6 +2,7 @@
 import { Command } from 'commander'
 import { addBisect } from './verbs/bisect.js'
 import { addCompletion } from './verbs/completion.js'
+import { addDap } from './verbs/dap.js'
 import { addDebug } from './verbs/debug.js'
 import { addDiff } from './verbs/diff.js'
 import { addDump } from './verbs/dump.js'
@@ -21,6 +22,7 @@ const VERBS = [
   addRecord,
   addReplay,
   addDebug,
+  addDap,
   addInfo,
   addDump,
   addVerify,

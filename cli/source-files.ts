@@ -1,6 +1,6 @@
 /** Files of source text, found by the paths that a compiler knew them by. */
 import { readFileSync, statSync } from 'node:fs'
-import { isAbsolute, join } from 'node:path'
+import { isAbsolute, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** Where kaal's own kernel has its sources. */
@@ -26,6 +26,14 @@ export function sourceReader(folders: readonly string[]): (path: string) => stri
   }
 }
 
+/** Makes a finder of the files themselves: gives a file's absolute path, if it is on this host. */
+export function sourceFinder(folders: readonly string[]): (path: string) => string | undefined {
+  return (path) => {
+    for (const candidate of candidates(path, folders)) if (isSource(candidate)) return resolve(candidate)
+    return undefined
+  }
+}
+
 function* candidates(path: string, folders: readonly string[]): IterableIterator<string> {
   const parts = path.split('/').filter((part) => part !== '' && part !== '.')
   for (const folder of folders)
@@ -34,10 +42,14 @@ function* candidates(path: string, folders: readonly string[]): IterableIterator
   else for (const folder of ['.', OWN]) yield join(folder, path)
 }
 
+function isSource(path: string): boolean {
+  const found = statSync(path, { throwIfNoEntry: false })
+  return found !== undefined && found.isFile() && found.size <= LARGEST
+}
+
 function readText(path: string): string | undefined {
   try {
-    const { size } = statSync(path)
-    return statSync(path).isFile() && size <= LARGEST ? readFileSync(path, 'utf8') : undefined
+    return isSource(path) ? readFileSync(path, 'utf8') : undefined
   } catch {
     return undefined
   }

@@ -18,6 +18,7 @@ const documents = [
   'docs/divergence.md',
   'docs/packing.md',
   'docs/time.md',
+  'docs/vscode.md',
 ]
 const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: Record<string, string> }
 
