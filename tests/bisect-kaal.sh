@@ -53,18 +53,18 @@ guilty_image=none
 echo 'The history:'
 printf 'target/\nprebuilt/\n' > .gitignore
 commit 'import'
-note README.md && commit 'doc: a remark'
-edit src/boot/mod.rs 'Hello from KaaL Kernel!' 'Hello from the KaaL Kernel!' && commit 'boot: the'
-note docs/chapters/chapter-01-boot.md && commit 'doc: chapter 1'
-note docs/chapters/chapter-02-memory.md && commit 'doc: chapter 2'
-note docs/chapters/chapter-03-exceptions.md && commit 'doc: chapter 3'
-note README.md && commit 'doc: another remark'
-edit src/arch/aarch64/mmu.rs '"dsb ishst", "tlbi vale1is, {}", "dsb ish", "isb",' '"dsb ishst", "// {}", "dsb ish", "isb",' && commit "$guilty"
-note src/arch/aarch64/timer.rs && commit 'timer: a remark'
-note README.md && commit 'doc: one more remark'
-note docs/chapters/chapter-00-setup.md && commit 'doc: chapter 0'
-note docs/chapters/chapter-01-boot.md && commit 'doc: chapter 1 again'
-note README.md && commit 'doc: a last remark'
+note README.md; commit 'doc: a remark'
+edit src/boot/mod.rs 'Hello from KaaL Kernel!' 'Hello from the KaaL Kernel!'; commit 'boot: the'
+note docs/chapters/chapter-01-boot.md; commit 'doc: chapter 1'
+note docs/chapters/chapter-02-memory.md; commit 'doc: chapter 2'
+note docs/chapters/chapter-03-exceptions.md; commit 'doc: chapter 3'
+note README.md; commit 'doc: another remark'
+edit src/arch/aarch64/mmu.rs '"dsb ishst", "tlbi vale1is, {}", "dsb ish", "isb",' '"dsb ishst", "// {}", "dsb ish", "isb",'; commit "$guilty"
+note src/arch/aarch64/timer.rs; commit 'timer: a remark'
+note README.md; commit 'doc: one more remark'
+note docs/chapters/chapter-00-setup.md; commit 'doc: chapter 0'
+note docs/chapters/chapter-01-boot.md; commit 'doc: chapter 1 again'
+note README.md; commit 'doc: a last remark'
 [ ${#images[@]} -ge 12 ]
 
 # The tests of pages are among the first; all of the suite takes eight times as long.
