@@ -2,6 +2,7 @@
 import { ConfigError } from '../devices/config.js'
 import { LoadError } from '../devices/loader/load-error.js'
 import { DebuggerError } from '../replay/debugger/error.js'
+import { Stopped } from '../replay/scenario/stopped.js'
 import { TraceError } from '../trace/errors.js'
 
 /** The exit codes, and no others: good, bad (diverged, damaged, guest failed), cannot tell, usage errors and faults of our own. */
@@ -19,6 +20,7 @@ export function explain(error: unknown): { readonly line: string; readonly bug: 
     error instanceof DebuggerError ||
     error instanceof ConfigError ||
     error instanceof LoadError ||
+    error instanceof Stopped ||
     error instanceof TraceError
   ) {
     return { line: oneLine(error.message), bug: false }

@@ -1,5 +1,6 @@
 /** The `kaal` command with all its verbs. */
 import { Command } from 'commander'
+import { addBisect } from './verbs/bisect.js'
 import { addCompletion } from './verbs/completion.js'
 import { addDap } from './verbs/dap.js'
 import { addDebug } from './verbs/debug.js'
@@ -11,6 +12,7 @@ import { addPack } from './verbs/pack.js'
 import { addRecord } from './verbs/record.js'
 import { addReplay } from './verbs/replay.js'
 import { addReport } from './verbs/report.js'
+import { addRerun } from './verbs/rerun.js'
 import { addUnpack } from './verbs/unpack.js'
 import { addVerify } from './verbs/verify.js'
 import { VERSION } from './version.js'
@@ -25,6 +27,8 @@ const VERBS = [
   addDump,
   addVerify,
   addDiff,
+  addRerun,
+  addBisect,
   addPack,
   addUnpack,
   addExport,

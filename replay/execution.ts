@@ -204,7 +204,7 @@ export class Execution {
 }
 
 /** The kind of a logged exception, from ESR_ELx.EC (Arm ARM DDI 0487, D17.2.37). */
-function kindOf(esr: number): ExceptionKind {
+export function kindOf(esr: number): ExceptionKind {
   switch (esr >>> 26) {
     case 0x00:
       return 'undefined'

@@ -1,6 +1,7 @@
 /** Recording: runs a machine, lets the outside in at instruction boundaries, and writes the trace. */
 import { UnsupportedFeature } from '../cpu/processor.js'
 import type { InputDoor } from '../devices/machine.js'
+import type { ExceptionKind } from '../trace/rows.js'
 import type { TraceWriter } from '../trace/writer.js'
 import { grouped } from './debugger/numbers.js'
 import type { MachineDescription } from './description.js'
@@ -20,6 +21,8 @@ export type RecordEnd =
   | 'fault-loop'
   /** The guest asked for something that is not modelled. */
   | 'unsupported'
+  /** What {@link RecordRun.until} waits for has come. */
+  | 'until'
 
 /** The outcome of a recording. */
 export interface RecordResult {
@@ -37,13 +40,34 @@ export interface RecorderOptions extends MachineDescription {
   /** Where the trace goes, asked when the recording begins; without one nothing is written, and everything else is the same. */
   readonly writer?: () => TraceWriter
   /** Called for every byte that the guest sends through its UART. */
-  readonly onTransmit?: (byte: number) => void
+  readonly onTransmit?: (byte: number, icount: number) => void
+  /** Called for every logged exception, right after it was taken, with the exception level that it was taken from. */
+  readonly onException?: (icount: number, kind: ExceptionKind, esr: number, from: number) => void
+  /** Gives input by what the guest does. */
+  readonly feeder?: Feeder
+}
+
+/**
+ * Gives input to the guest at points that the guest itself reaches. It is asked at instruction boundaries, and must go by the guest alone:
+ * what has been sent and delivered, and virtual time.
+ */
+export interface Feeder {
+  /** What is due at virtual time `now`, in nanoseconds; asked whenever all that was given before has been delivered. */
+  take(now: number): Uint8Array | undefined
+  /** Virtual nanoseconds at which something will be due if nothing happens before; Infinity if time alone brings nothing. */
+  readonly deadline: number
+  /** All that was given has been delivered, at this position and time. */
+  delivered(icount: number, now: number): void
+  /** What shall be given to a guest that sleeps for ever otherwise; undefined to let it sleep. */
+  wake(): Uint8Array | undefined
 }
 
 /** How to run it. */
 export interface RecordRun {
-  /** Stop after so many instructions. */
-  readonly maxInstructions?: number
+  /** Stop after so many instructions; a function is asked again after every batch. */
+  readonly maxInstructions?: number | (() => number)
+  /** Asked after every batch, with the position: whether the recording shall end there. */
+  readonly until?: (icount: number) => boolean
   /** A person may be typing: idle time passes at the pace of the clock on the wall, and a sleeping guest is waited for. */
   readonly interactive?: boolean
   readonly onProgress?: (icount: number) => void
@@ -64,6 +88,7 @@ export class Recorder {
   readonly execution: Execution
   private readonly openWriter: (() => TraceWriter) | undefined
   private writer: TraceWriter | undefined
+  private readonly feeder: Feeder | undefined
   private readonly queue: Uint8Array[] = []
   private inputEnded = false
   private stopping = false
@@ -74,17 +99,21 @@ export class Recorder {
 
   /** @throws what `new Machine` throws. */
   constructor(options: RecorderOptions) {
-    const { onTransmit } = options
+    const { onTransmit, onException } = options
     this.openWriter = options.writer
+    this.feeder = options.feeder
     const listener: ExecutionListener = {
       transmit: (icount, byte) => {
         this.writer?.uart(icount, 0, byte)
         this.verdict.see(byte)
-        onTransmit?.(byte)
+        onTransmit?.(byte, icount)
+        // Input may be due behind this instruction: the door is asked at boundaries.
+        if (this.feeder) this.execution.machine.cpu.stop()
       },
       interrupt: (icount, vcpu, intid, pcLo, pcHi, el) => this.writer?.interrupt(icount, vcpu, intid, pcLo, pcHi, el),
       exception: (icount, vcpu, kind, esr, farLo, farHi, elrLo, elrHi) => {
         this.writer?.exception(icount, vcpu, kind, esr, farLo, farHi, elrLo, elrHi)
+        onException?.(icount, kind, esr, this.exceptedFrom())
         this.faults = icount - this.lastFault <= FAULT_DISTANCE ? this.faults + 1 : 0
         this.lastFault = icount
         if (this.faults >= FAULT_LOOP) this.execution.machine.pause()
@@ -130,12 +159,13 @@ export class Recorder {
   private async record(options: RecordRun): Promise<RecordResult> {
     const { execution } = this
     const { machine } = execution
-    const limit = options.maxInstructions ?? Infinity
+    const { maxInstructions = Infinity } = options
     let turn = hostMilliseconds()
     let committed = turn
     let batches = 0
     let looked = machine.icount
     for (;;) {
+      const limit = typeof maxInstructions === 'number' ? maxInstructions : maxInstructions()
       let end
       try {
         end = execution.run(limit)
@@ -152,8 +182,10 @@ export class Recorder {
         }
         this.write(execution.endBatch(ended))
         if (ended === 'power-off') return this.finish(ended, 'the guest has powered off')
+        if (options.until?.(machine.icount)) return this.finish('until', `ended at ${grouped(machine.icount)}`)
       }
       if (end === 'asleep') {
+        if (this.queue.length === 0 && this.wakeBy(this.feeder)) continue
         if (this.stopping || this.inputEnded) return this.sleepForEver()
         const pause = sleep(Infinity)
         this.wake = pause.wake
@@ -180,10 +212,19 @@ export class Recorder {
   }
 
   private door(): InputDoor {
-    const { queue, execution } = this
-    const { uart } = execution.machine.board
+    const { queue, execution, feeder } = this
+    const { machine } = execution
+    const { uart } = machine.board
+    const nanoseconds = 2 ** machine.config.icountShift
     return {
       get next() {
+        if (feeder && queue.length === 0) {
+          const now = machine.now()
+          const due = feeder.take(now)
+          // What is not due yet comes after so many instructions, or more if some take no time.
+          if (!due) return machine.icount + Math.ceil((feeder.deadline - now) / nanoseconds)
+          queue.push(due)
+        }
         return queue.length > 0 && uart.listening && uart.canReceive() > 0 ? 0 : Infinity
       },
       deliver: (icount) => {
@@ -192,8 +233,22 @@ export class Recorder {
         execution.noteInput(icount, 'uart', payload)
         this.writer?.input(icount, 'uart', payload)
         for (const byte of payload) this.writer?.uart(icount, 1, byte)
+        if (queue.length === 0) feeder?.delivered(icount, machine.now())
       },
     }
+  }
+
+  /** A guest that would sleep for ever gets the next input. Returns whether there is one. */
+  private wakeBy(feeder: Feeder | undefined): boolean {
+    const bytes = feeder?.wake()
+    if (bytes) this.queue.push(bytes)
+    return bytes !== undefined
+  }
+
+  /** The exception level that the exception just taken came from, by SPSR_ELx.M (Arm ARM DDI 0487, C5.2.18). */
+  private exceptedFrom(): number {
+    const { el, spsr_el: spsr } = this.execution.machine.cpu.state
+    return Number((spsr[el] >> 2n) & 3n)
   }
 
   /** Takes up to `most` bytes from the front of the queue. */

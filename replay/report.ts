@@ -59,7 +59,7 @@ export interface BugReport {
 /** Lines of the console in a report. */
 const UART_LINES = 40
 /** What kernels print when they give up. */
-const PANIC = /\bkernel panic\b|\bpanicked at\b|\bInternal error: Oops\b|^\W*(\[[^\]]*\]\s*)?(panic|oops|BUG):/i
+export const PANIC = /\bkernel panic\b|\bpanicked at\b|\bInternal error: Oops\b|^\W*(\[[^\]]*\]\s*)?(panic|oops|BUG):/i
 /** An exception that is no farther than this before the words is what they are about. */
 const ABOUT = 2 ** 20
 /** So many exceptions at the end, each at most two instructions behind the one before, are a loop. */
