@@ -12,6 +12,7 @@ const documents = [
   'CHANGELOG.md',
   'traces/README.md',
   'docs/architecture.md',
+  'docs/bisect.md',
   'docs/debugger.md',
   'docs/diff.md',
   'docs/differences.md',
