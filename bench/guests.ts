@@ -58,7 +58,7 @@ export const GUESTS: readonly Guest[] = [
     name: 'kaal-boot',
     group: 'start-up',
     instructions: undefined,
-    says: { text: ' passed, 0 failed\nSystem powering off.\n' },
+    says: { text: ' passed, 0 failed\nNo root task to run.\nSystem powering off.\n' },
     clockDependent: true,
     image: 'kernel/prebuilt/kaal.elf',
   },

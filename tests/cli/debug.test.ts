@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { testFolder } from '../trace/folder.js'
-import { build, kaal } from './kaal.js'
+import { KERNEL, build, kaal } from './kaal.js'
 
 const folder = testFolder()
 const trace = folder('boot.kaal')
@@ -10,7 +10,7 @@ let end = ''
 
 beforeAll(async () => {
   build()
-  await kaal(['record', '-o', trace])
+  await kaal(['record', '-o', trace, KERNEL])
   const { stdout } = await kaal(['info', trace])
   end = /instructions\s+([\d_]+)/.exec(stdout)?.[1] ?? ''
 })

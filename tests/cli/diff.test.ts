@@ -7,15 +7,14 @@ import { disassemble } from '../../cpu/isa/disassembler.js'
 import { TraceReader } from '../../trace/reader.js'
 import { altered } from '../replay/altered-trace.js'
 import { testFolder } from '../trace/folder.js'
-import { ROOT, build, guest, kaal } from './kaal.js'
+import { KERNEL, ROOT, build, guest, kaal } from './kaal.js'
 
 const folder = testFolder()
-const KERNEL = `${ROOT}kernel/prebuilt/kaal.elf`
 const boot = folder('boot.kaal')
 
 beforeAll(async () => {
   build()
-  await record(boot)
+  await record(boot, KERNEL)
 })
 
 async function record(path: string, ...options: string[]): Promise<string> {
@@ -46,7 +45,7 @@ async function lines(...args: string[]): Promise<string[]> {
 
 describe('two traces of one kernel', () => {
   it('that are the same exit 0, and print nothing', async () => {
-    const again = await record(folder('again.kaal'))
+    const again = await record(folder('again.kaal'), KERNEL)
     expect(await kaal(['diff', boot, again])).toMatchObject({
       code: 0,
       stdout: '',
@@ -84,7 +83,7 @@ describe('two traces of one kernel', () => {
   })
 
   it('with another time differ where the guest reads it', async () => {
-    const slow = await record(folder('slow.kaal'), '--icount-shift', '2')
+    const slow = await record(folder('slow.kaal'), '--icount-shift', '2', KERNEL)
     const text = (await lines(boot, slow, '--symbols', KERNEL)).join('\n')
     expect(text).toContain('\n-machine option --icount-shift 1\n+machine option --icount-shift 2\n')
     expect(text).toMatch(/\n [\d_]+ {2}0x[0-9a-f]{16} <kaal::arch::\S+\+0x[0-9a-f]+> {2}mrs x\d+, cntvct_el0\n/)
@@ -97,14 +96,14 @@ describe('two traces of one kernel', () => {
     ['--seed', '7', '0', '7'],
     ['--rtc-base', '2020-01-01', '1767225600', '1577836800'],
   ])('with another %s that nobody looks at differ by that alone', async (option, value, one, other) => {
-    const path = await record(folder(`unseen${option}.kaal`), option, value)
+    const path = await record(folder(`unseen${option}.kaal`), option, value, KERNEL)
     const text = (await lines(boot, path)).join('\n')
     expect(text).toContain(`\n-machine option ${option} ${one}\n+machine option ${option} ${other}\n`)
     expect(text).toMatch(/\ncause: machine option\nnote: both do the same all the way$/)
   })
 
   it('of which one was stopped earlier say so', async () => {
-    const short = await record(folder('short.kaal'), '--max-instructions', '1_500_000')
+    const short = await record(folder('short.kaal'), '--max-instructions', '1_500_000', KERNEL)
     const text = (await lines(boot, short)).join('\n')
     expect(text).toMatch(/\n\+batch 2: from 1_048_576, 451_424 instructions, stopped, /)
     expect(text).toMatch(
@@ -231,7 +230,7 @@ describe('what is no trace', () => {
   const traces: [string, () => string, RegExp][] = [
     ['a missing file', () => folder('none.kaal'), /none\.kaal: no such file/],
     ['a text', () => write('text.kaal', Buffer.from('not a trace at all')), /text\.kaal: not a kaal trace/],
-    ['a kernel', () => KERNEL, /kaal\.elf: not a kaal trace/],
+    ['a kernel', () => KERNEL, /kaal-chapter-3\.elf: not a kaal trace/],
     ['half a trace', () => write('half.kaal', readFileSync(boot).subarray(0, 20_000)), /half\.kaal: cut short/],
     ['a trace of a newer format', newer, /newer\.kaal: made by kaal .* with format 99/],
   ]

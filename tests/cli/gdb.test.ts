@@ -10,14 +10,14 @@ import { Names } from '../../replay/debugger/names.js'
 import { Timeline } from '../../replay/timeline.js'
 import { TraceReader } from '../../trace/reader.js'
 import { record, words } from '../replay/recording.js'
-import { ROOT, build, kaal } from './kaal.js'
+import { KERNEL, ROOT, build, kaal } from './kaal.js'
 
 const GDB = 'gdb-multiarch'
 const installed = spawnSync(GDB, ['--version']).status === 0
 if (!installed) console.warn(`${GDB} is not installed: its sessions are not tested (apt-get install ${GDB})`)
 /** A boot of KaaL that ends in a read of address 0, as asked for on its command line. */
 const FAULT = `${ROOT}traces/kaal-fault.kaal`
-const ELF = `${ROOT}kernel/prebuilt/kaal.elf`
+const ELF = KERNEL
 
 let reader: TraceReader
 let timeline: Timeline

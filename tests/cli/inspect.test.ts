@@ -9,7 +9,7 @@ import { type Outcome, build, guest, kaal } from './kaal.js'
 
 const folder = testFolder()
 const FAULT = 'traces/kaal-fault.kaal'
-const SYMBOLS = 'kernel/prebuilt/kaal.elf'
+const SYMBOLS = 'tests/guests/kaal-chapter-3.elf'
 
 beforeAll(build)
 

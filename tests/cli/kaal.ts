@@ -5,6 +5,9 @@ import { fileURLToPath } from 'node:url'
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const BIN = `${ROOT}cli/bin.js`
 
+/** A small KaaL, with symbols and line tables: `tests/guests/README.md`. */
+export const KERNEL = `${ROOT}tests/guests/kaal-chapter-3.elf`
+
 /** A guest of the benchmark. */
 export const guest = (name: string): string => `${ROOT}bench/guests/prebuilt/${name}.elf`
 

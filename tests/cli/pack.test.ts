@@ -18,12 +18,12 @@ const folder = testFolder()
 const boot = folder('boot.kaal')
 const packed = folder('boot.kaalpack')
 const bare = folder('bare.kaalpack')
-const KERNEL = 'kernel/prebuilt/kaal.elf'
+const KERNEL = 'tests/guests/kaal-chapter-3.elf'
 const FAULT = 'traces/kaal-fault.kaal'
 
 beforeAll(async () => {
   build()
-  await kaal(['record', '-o', boot])
+  await kaal(['record', '-o', boot, KERNEL])
   expect(await kaal(['pack', boot])).toMatchObject({ code: 0 })
   expect(await kaal(['pack', boot, '--no-images', '-o', bare])).toMatchObject({ code: 0 })
 })
@@ -133,9 +133,13 @@ describe('other traces come back with every table', () => {
 
   it('whose recorder was killed', async () => {
     const trace = folder('killed.kaal')
-    const recorder = spawn(process.execPath, [`${ROOT}cli/bin.js`, 'record', '-o', trace, '--append', 'spin=20000'], {
-      stdio: ['ignore', 'pipe', 'ignore'],
-    })
+    const recorder = spawn(
+      process.execPath,
+      [`${ROOT}cli/bin.js`, 'record', '-o', trace, '--append', 'spin=20000', KERNEL],
+      {
+        stdio: ['ignore', 'pipe', 'ignore'],
+      },
+    )
     await once(recorder.stdout, 'data')
     await wait(400)
     recorder.kill('SIGKILL')
@@ -269,7 +273,7 @@ describe('what goes wrong with a pack is said in one line, and leaves no file', 
 
   it('an interrupted unpack', async () => {
     const trace = folder('long.kaal')
-    await kaal(['record', '-o', trace, '--append', 'spin=3000', '--max-instructions', '2_500_000_000'])
+    await kaal(['record', '-o', trace, '--append', 'spin=3000', '--max-instructions', '2_500_000_000', KERNEL])
     await kaal(['pack', trace, '--no-images'])
     const before = listing()
     const child = spawn(
@@ -444,7 +448,7 @@ describe('kaal report', () => {
     ['loop of faults', [folder('loop.bin')], 'fault-loop', /the guest loops on faults: undefined at 0x/],
   ])('of a %s names it', async (_, options, verdict, line) => {
     const trace = folder('ended.kaal')
-    await kaal(['record', '-o', trace, '--force', ...options])
+    await kaal(['record', '-o', trace, '--force', ...options, KERNEL])
     const report = folder('ended.md')
     const { code, stdout, stderr } = await kaal(['report', trace, '-o', report, '--no-pack', '--force', '--json'])
     expect({ code, stderr }).toMatchObject({ code: 0 })

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { testFolder } from '../trace/folder.js'
-import { build, guest, kaal, shell } from './kaal.js'
+import { KERNEL, build, guest, kaal, shell } from './kaal.js'
 
 const folder = testFolder()
 const boot = folder('boot.kaal')
@@ -11,7 +11,7 @@ let bootOutput = ''
 
 beforeAll(async () => {
   build()
-  const { code, stdout, stderr } = await kaal(['record', '-o', boot])
+  const { code, stdout, stderr } = await kaal(['record', '-o', boot, '--append', 'suite=none'])
   expect({ code, stderr }).toMatchObject({ code: 0, stderr: expect.stringMatching(/instructions in /) })
   bootOutput = stdout
 })
@@ -41,7 +41,7 @@ describe('kaal record and replay', () => {
 
   it('stops where it is told to', async () => {
     const path = folder('short.kaal')
-    const recorded = await kaal(['record', '-o', path, '--max-instructions', '1_000_000'])
+    const recorded = await kaal(['record', '-o', path, '--max-instructions', '1_000_000', KERNEL])
     expect(recorded).toMatchObject({ code: 0, stderr: expect.stringContaining('1_000_000 instructions') })
     expect(await kaal(['replay', path, '--to', 'end', '--quiet'])).toMatchObject({ code: 0, stdout: '' })
     const partly = await kaal(['replay', boot, '--to', '1_000_000', '--json'])
@@ -137,7 +137,7 @@ describe('inspecting', () => {
   it('shows rows in order, with symbols and lines of text', async () => {
     const { stdout } = await kaal(['dump', boot, '--from', '1_000_000', '--to', '2_100_000'])
     expect(stdout).toMatch(/uart +out "Boot parameters:/)
-    expect(stdout).toMatch(/pc 0x[0-9a-f]{16} <probe_write>/)
+    expect(stdout).toMatch(/pc 0x[0-9a-f]{16} <[^>]+>/)
     const positions = [...stdout.matchAll(/^ *([\d_]+) {2}/gm)].map(([, text]) => Number(text.replaceAll('_', '')))
     expect(positions.length).toBeGreaterThan(10)
     expect(positions).toEqual(positions.toSorted((a, b) => a - b))

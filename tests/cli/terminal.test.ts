@@ -4,7 +4,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { testFolder } from '../trace/folder.js'
-import { ROOT, build, guest, kaal } from './kaal.js'
+import { KERNEL, ROOT, build, guest, kaal } from './kaal.js'
 
 const folder = testFolder()
 const SESSION = fileURLToPath(new URL('terminal_session.py', import.meta.url))
@@ -125,7 +125,7 @@ describe('a recording on a terminal', () => {
 describe('the debugger on a terminal', () => {
   it('completes commands and symbols, repeats on an empty line, and goes on after an error', async () => {
     const path = folder('boot.kaal')
-    await kaal(['record', '-o', path])
+    await kaal(['record', '-o', path, KERNEL])
     const { output, code, restored } = await session(
       ['debug', path],
       [

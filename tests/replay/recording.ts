@@ -13,7 +13,7 @@ const folder = mkdtempSync(join(tmpdir(), 'kaal-test-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** The bundled kernel. */
-export const KAAL = 'kernel/prebuilt/kaal.elf'
+export const KAAL = 'tests/guests/kaal-chapter-3.elf'
 
 /** What to record. */
 export interface Recording {

@@ -89,9 +89,14 @@ describe('a session', () => {
     const { breakpoints } = await client.ask('setBreakpoints', { source: { path }, breakpoints: [{ line }] })
     expect(breakpoints).toMatchObject([{ verified: true, line }])
     expect((await client.move('continue')).reason).toBe('breakpoint')
+    // The function itself is behind those that are inlined into it at the same place.
     const where = async (): Promise<{ name: string; line: number; depth: number }> => {
       const { stackFrames } = await client.ask('stackTrace', { threadId: 1 })
-      return { name: stackFrames[0].name, line: stackFrames[0].line, depth: stackFrames.length }
+      const [{ instructionPointerReference: pc, line: at }] = stackFrames
+      const own = stackFrames.findLast(
+        (frame: { instructionPointerReference?: string }) => frame.instructionPointerReference === pc,
+      )
+      return { name: own.name, line: at, depth: stackFrames.length }
     }
     const start = await where()
     expect(start).toMatchObject({ line })

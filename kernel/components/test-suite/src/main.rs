@@ -10,9 +10,11 @@ mod deletion;
 mod derivation;
 mod env;
 mod faults;
+mod foreign;
 mod fuzz;
 mod ipc;
 mod irq;
+mod measure;
 mod notification;
 mod objects;
 mod reply;
@@ -27,7 +29,7 @@ use kaal_sys::child::{self, label, slot};
 use kaal_sys::{CPtr, Message, message, thread};
 
 /// All tests, in the order they run in.
-static TESTS: [&[Test]; 16] = [
+static TESTS: [&[Test]; 17] = [
     objects::TESTS,
     cnode::TESTS,
     derivation::TESTS,
@@ -43,6 +45,7 @@ static TESTS: [&[Test]; 16] = [
     vspace::TESTS,
     irq::TESTS,
     deletion::TESTS,
+    measure::TESTS,
     fuzz::TESTS,
 ];
 

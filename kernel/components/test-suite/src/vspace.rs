@@ -1,9 +1,10 @@
 //! Address spaces: pages, page tables, and what they are mapped with.
 
 use crate::env::*;
-use kaal_sys::abi::{Error, Invocation, ObjectType, attributes, registers, rights};
+use crate::foreign::{ASK, FAR, code_page, foreign, map};
+use kaal_sys::abi::{Error, Invocation, ObjectType, attributes, rights};
 use kaal_sys::child::slot;
-use kaal_sys::{CPtr, Endpoint, Page, PageTable, Result, Untyped, VSpace, fault::Fault, invoke};
+use kaal_sys::{CPtr, Endpoint, Page, PageTable, Untyped, VSpace, fault::Fault, invoke};
 
 /// The tests.
 pub const TESTS: &[Test] = &[
@@ -24,21 +25,6 @@ pub const TESTS: &[Test] = &[
     ("vspace: a page outlives the address space it was mapped in", outlives),
     ("vspace: numbers of address spaces come back", numbers),
 ];
-
-/// An address whose tables are all the test's to make.
-const FAR: u64 = 0x12_3456_7000;
-
-/// Maps a page, and makes the tables that it needs.
-fn map(env: &mut Env, vspace: VSpace, page: Page, va: u64, rights: u64, attributes: u64) -> Result {
-    loop {
-        match page.map(vspace, va, rights, attributes) {
-            Err(failure) if failure.error == Error::FailedLookup => {
-                PageTable(env.make(ObjectType::PageTable, 0)).map(vspace, va)?;
-            }
-            result => return result,
-        }
-    }
-}
 
 extern "C" fn read(va: u64) -> ! {
     log(word(va));
@@ -109,50 +95,6 @@ fn limited(env: &mut Env) {
     weak.map(VSPACE, va, RW, attributes::EXECUTE).unwrap_or(());
     faults(env, write, va, true);
     logged(&[0]);
-}
-
-core::arch::global_asm!(
-    ".section .text.samples, \"ax\"",
-    // seven(x): 7
-    "seven: mov x0, #7",
-    "ret",
-    // ask(endpoint, address): sends what is at the address to the endpoint and yields, for ever.
-    "ask: mov x9, x0",
-    "mov x10, x1",
-    "1: ldr x2, [x10]",
-    "mov x0, x9",
-    "mov x1, #1",
-    "mov x7, #-3",
-    "svc #0",
-    "mov x7, #-7",
-    "svc #0",
-    "b 1b",
-    "samples_end:",
-    ".global seven",
-    ".global ask",
-    ".global samples_end",
-);
-
-unsafe extern "C" {
-    fn seven();
-    fn ask();
-    fn samples_end();
-}
-
-/// Bytes from `seven` to `ask`.
-const ASK: u64 = 8;
-
-/// A page with the code above in it, mapped for writing at `va`.
-fn code_page(env: &mut Env) -> (Page, u64) {
-    let (page, va) = env.mapped_page();
-    let start = seven as *const () as u64;
-    assert_eq!(ask as *const () as u64 - start, ASK);
-    for n in 0..(samples_end as *const () as u64 - start).div_ceil(8) {
-        // SAFETY: code, which programs may read.
-        set_word(va + 8 * n, unsafe { ((start + 8 * n) as *const u64).read_unaligned() });
-    }
-    page.unify_instruction().unwrap();
-    (page, va)
 }
 
 fn write_or_execute(env: &mut Env) {
@@ -330,33 +272,12 @@ fn large(env: &mut Env) {
     (0..512).for_each(|n| assert_eq!(word(va + (1 << 21) + n * PAGE + 8), n));
 }
 
-/// A thread in an address space of its own, that has the sample code and a page with `value` at `FAR` + 4096. Tells the
-/// endpoint's capability what it reads.
-fn foreign(env: &mut Env, code: Page, endpoint: CPtr, value: u64) -> (VSpace, Page, Helper) {
-    let vspace = VSpace(env.make(ObjectType::VSpace, 0));
-    let code = Page(env.copy(code.0, rights::ALL));
-    map(env, vspace, code, FAR, rights::READ, attributes::EXECUTE).unwrap();
-    let (data, va) = env.mapped_page();
-    set_word(va, value);
-    let copy = Page(env.copy(data.0, rights::ALL));
-    map(env, vspace, copy, FAR + PAGE, rights::READ, 0).unwrap();
-    let helper = env.helper(LOWER);
-    helper.tcb.set_ipc_buffer(0, helper.buffer).unwrap();
-    helper.tcb.set_space(slot::REPORT, CNODE, 0, vspace).unwrap();
-    let mut values = [0; registers::COUNT];
-    values[registers::PC] = FAR + ASK;
-    values[registers::X0] = endpoint.0;
-    values[registers::X0 + 1] = FAR + PAGE;
-    helper.tcb.write_registers(true, &values).unwrap();
-    (vspace, copy, helper)
-}
-
 fn two_spaces(env: &mut Env) {
     let endpoint = env.endpoint();
     let caps = [env.badged(endpoint.0, 1), env.badged(endpoint.0, 2)];
     let (code, _) = code_page(env);
-    let one = foreign(env, code, caps[0], 0x1111);
-    let two = foreign(env, code, caps[1], 0x2222);
+    let one = foreign(env, code, ASK, caps[0], 0x1111);
+    let two = foreign(env, code, ASK, caps[1], 0x2222);
     // How often each comes depends on when the tick preempts them.
     let mut seen = [0; 4];
     while seen[1] < 10 || seen[2] < 10 {
