@@ -83,7 +83,7 @@ pub mod untyped {
     pub const ADDRESS: usize = 0;
     /// Log2 of its bytes.
     pub const BITS: usize = 1;
-    /// 1 if it is device memory, which can become pages only.
+    /// 1 if it is device memory, which can become pages and untyped memory only.
     pub const DEVICE: usize = 2;
     /// Words in an entry.
     pub const WORDS: usize = 3;
@@ -101,10 +101,10 @@ pub mod region {
     pub const WORDS: usize = 3;
     /// RAM.
     pub const RAM: u64 = 0;
-    /// RAM that the kernel's image and its own data are in.
+    /// RAM from the kernel's image to the end of its frame bitmap; the root task's image lies in it.
     pub const KERNEL: u64 = 1;
     /// RAM that the root task's image was loaded to.
     pub const ROOT_TASK: u64 = 2;
-    /// RAM that the device tree reserves or is in.
+    /// RAM that the device tree reserves, that it is in, and that the initial RAM disk is in.
     pub const RESERVED: u64 = 3;
 }

@@ -9,9 +9,9 @@ pub enum Error {
     None = 0,
     /// An argument has a value that makes no sense. MR0: which, from 0.
     InvalidArgument = 1,
-    /// A capability argument is missing or of the wrong type. MR0: which; 0 is the invoked one.
+    /// The invoked capability (MR0: 0), or number MR0 of those sent along, from 1, is not one that will do.
     InvalidCapability = 2,
-    /// The object does not do that, or the capability's rights do not allow it.
+    /// The object does not do that, or not in the state it is in, or rights do not allow it.
     IllegalOperation = 3,
     /// A value is out of bounds. MR0: least, MR1: most.
     RangeError = 4,
@@ -24,9 +24,9 @@ pub enum Error {
     TruncatedMessage = 7,
     /// The destination slot is not empty, or the address is mapped already.
     DeleteFirst = 8,
-    /// The object has children that must be revoked first.
+    /// Other capabilities must go first: children, copies of a page table's, the handler of an interrupt.
     RevokeFirst = 9,
-    /// The untyped memory is too small. MR0: bytes left.
+    /// The untyped memory is too small, or no address space number is left. MR0: bytes left.
     NotEnoughMemory = 10,
 }
 

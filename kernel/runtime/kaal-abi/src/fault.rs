@@ -1,4 +1,4 @@
-//! Faults of programs, as messages to their fault endpoint. The label is the kind; the reply resumes the thread.
+//! Faults of programs, as messages to their fault endpoint. The label is the kind; a reply with label 0 resumes the thread.
 
 /// The label of a fault message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,9 +19,9 @@ pub enum Kind {
 
 /// Words of a [`Kind::Capability`] message.
 pub const CAPABILITY_WORDS: usize = 5;
-/// Words of a [`Kind::UnknownSyscall`] message. A reply with label 0 writes as many of MR0 to MR11 back as it has.
+/// Words of a [`Kind::UnknownSyscall`] message. A reply, whatever its label, writes as many of MR0 to MR11 back as it has.
 pub const UNKNOWN_SYSCALL_WORDS: usize = 13;
-/// Words of a [`Kind::UserException`] message. A reply with label 0 writes as many of MR0 to MR2 back as it has.
+/// Words of a [`Kind::UserException`] message. A reply, whatever its label, writes as many of MR0 to MR2 back as it has.
 pub const USER_EXCEPTION_WORDS: usize = 5;
 /// Words of a [`Kind::Memory`] message.
 pub const MEMORY_WORDS: usize = 4;

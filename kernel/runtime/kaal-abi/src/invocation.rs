@@ -1,4 +1,4 @@
-//! Invocations: what can be asked of an object by Call or Send, as the label of the message.
+//! Invocations: what can be asked of an object by Call, Send or NbSend, as the label of the message.
 //!
 //! Arguments are message registers in the order given; capabilities sent along are in square brackets. Unless said
 //! otherwise the answer is a label of [`super::Error`] with no message registers. A *slot* is (index, depth) below a
@@ -72,7 +72,7 @@ invocations! {
     CNodeRevoke = 16, 2, 0;
     /// CNode: empties a slot. index, depth.
     CNodeDelete = 17, 2, 0;
-    /// CNode: ends sends in progress that carry the badge of the capability in a slot. index, depth.
+    /// CNode: has sends in progress that carry the badge of the capability in a slot made again. index, depth.
     CNodeCancelBadgedSends = 18, 2, 0;
     /// CNode: copies a capability with fewer rights or the same. dest_index, dest_depth, src_index, src_depth, rights;
     /// [source CNode].
@@ -82,10 +82,10 @@ invocations! {
     CNodeMint = 20, 6, 1;
     /// CNode: moves a capability. dest_index, dest_depth, src_index, src_depth; [source CNode].
     CNodeMove = 21, 4, 1;
-    /// CNode: moves it and sets the badge or guard. dest_index, dest_depth, src_index, src_depth, badge; [source CNode].
+    /// CNode: moves it, sets a CNode's guard. dest_index, dest_depth, src_index, src_depth, guard (else 0); [source CNode].
     CNodeMutate = 22, 5, 1;
-    /// CNode: moves pivot to dest, and source to pivot. dest_index, dest_depth, dest_badge, pivot_index, pivot_depth,
-    /// pivot_badge, src_index, src_depth; [pivot CNode, source CNode].
+    /// CNode: moves pivot to dest, and source to pivot. dest_index, dest_depth, dest_guard, pivot_index, pivot_depth,
+    /// pivot_guard, src_index, src_depth; [pivot CNode, source CNode]. Guards as for Mutate.
     CNodeRotate = 23, 8, 2;
     /// CNode: moves the caller's reply capability to a slot. index, depth.
     CNodeSaveCaller = 24, 2, 0;
@@ -102,7 +102,7 @@ invocations! {
     /// PageTable: maps it where a table is missing. address, attributes (0); [VSpace]. FailedLookup never; DeleteFirst
     /// if none is missing there.
     PageTableMap = 29, 2, 1;
-    /// PageTable: unmaps it, with all below.
+    /// PageTable: unmaps it, with all below. RevokeFirst if there are other capabilities to it.
     PageTableUnmap = 30, 0, 0;
     /// Page: maps it, or changes rights and attributes where it is mapped already. address, rights, attributes;
     /// [VSpace]. FailedLookup with MR2 = log2 of the bytes that the missing table covers.

@@ -48,7 +48,7 @@ pub enum ObjectType {
     Endpoint = 2,
     /// A word of signals; 2^5 bytes.
     Notification = 3,
-    /// 2^size_bits capability slots of 2^5 bytes each.
+    /// 2^size_bits capability slots of 2^5 bytes each: 1 to 42.
     CNode = 4,
     /// The root of an address space: a level-0 translation table; 2^12 bytes.
     VSpace = 5,

@@ -26,7 +26,7 @@ syscalls! {
     ReplyRecv = -2;
     /// Sends to an endpoint, waiting for a receiver; signals a notification; invokes any other object without answer.
     Send = -3;
-    /// Sends to an endpoint if somebody receives now; otherwise nothing happens.
+    /// As Send; but nothing happens if no receiver waits at an endpoint, or if there is no such capability.
     NbSend = -4;
     /// Receives from an endpoint or waits for a notification.
     Recv = -5;
