@@ -4,11 +4,10 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { GUILTY, INPUT, makeHistory } from '../replay/history.js'
 import { ADDER, compile } from '../replay/tiny-guest.js'
 import { testFolder } from '../trace/folder.js'
-import { ROOT, type Outcome, build, guest, kaal, shell } from './kaal.js'
+import { KERNEL, ROOT, build, guest, kaal, shell, type Outcome } from './kaal.js'
 
 const folder = testFolder()
 const COMPILER = `${ROOT}dist/tests/replay/tiny-guest.js`
-const KERNEL = `${ROOT}kernel/prebuilt/kaal.elf`
 const scenario = folder('adder.kaal')
 const COUNTED = 'no-uart:^sumBH$'
 let commits: string[] = []

@@ -76,8 +76,8 @@ describe('the boot of the bundled kernel', () => {
   it('is listed by info, with what may be private', async () => {
     const { stdout } = await kaal(['info', packed])
     expect(stdout).toMatch(/^pack +\S+boot\.kaalpack, \d+ bytes, made by kaal \d/m)
-    expect(stdout).toMatch(/^image +kernel kaal\.elf, \d+ bytes, sha256 [0-9a-f]{64}$/m)
-    expect(stdout).toMatch(/^part +kernel kaal\.elf: \d+ bytes$/m)
+    expect(stdout).toMatch(/^image +kernel kaal-chapter-3\.elf, \d+ bytes, sha256 [0-9a-f]{64}$/m)
+    expect(stdout).toMatch(/^part +kernel kaal-chapter-3\.elf: \d+ bytes$/m)
     expect(stdout).toContain('images, inputs and the command line (append) may hold private data')
     expect((await kaal(['info', bare])).stdout).toMatch(/sha256 [0-9a-f]{64}, not in the pack: give it with --image$/m)
     const { stdout: text } = await kaal(['info', bare, '--json'])
@@ -214,13 +214,13 @@ describe('what goes wrong with a pack is said in one line, and leaves no file', 
   })
 
   it('an image that is missing, or another', async () => {
-    const missing = /packed without kernel kaal\.elf \(sha256 [0-9a-f]{64}\): give the file with --image/
+    const missing = /packed without kernel kaal-chapter-3\.elf \(sha256 [0-9a-f]{64}\): give the file with --image/
     await expectFailure(['unpack', bare, '-o', out], 255, missing)
     await expectFailure(['replay', bare], 255, missing)
     await expectFailure(
       ['unpack', bare, '-o', out, '--image', guest('null')],
       255,
-      /null\.elf \(sha256 [0-9a-f]{64}\) is none of its images: kernel kaal\.elf/,
+      /null\.elf \(sha256 [0-9a-f]{64}\) is none of its images: kernel kaal-chapter-3\.elf/,
     )
     await expectFailure(
       ['unpack', bare, '-o', out, '--image', folder('nowhere')],
@@ -438,17 +438,19 @@ describe('kaal report', () => {
     expect(existsSync(folder('good.kaalpack'))).toBe(false)
     await kaal(['report', boot, '-o', report, '--no-images', '--force'])
     expect(statSync(folder('good.kaalpack')).size).toBeLessThanOrEqual(2048)
-    expect(readFileSync(report, 'utf8')).toMatch(/^kaal unpack good\.kaalpack -o replayed\.kaal --image kaal\.elf$/m)
+    expect(readFileSync(report, 'utf8')).toMatch(
+      /^kaal unpack good\.kaalpack -o replayed\.kaal --image kaal-chapter-3\.elf$/m,
+    )
   })
 
   it.each([
-    ['panic', ['--append', 'fault=panic'], 'panic', /where the panic is printed/],
-    ['wait without end', ['--append', 'hang'], 'asleep', /the guest waits for an interrupt/],
-    ['stop', ['--max-instructions', '1_000_000'], 'stopped', /the recording was ended from outside/],
+    ['panic', ['--append', 'fault=panic', KERNEL], 'panic', /where the panic is printed/],
+    ['wait without end', ['--append', 'hang', KERNEL], 'asleep', /the guest waits for an interrupt/],
+    ['stop', ['--max-instructions', '1_000_000', KERNEL], 'stopped', /the recording was ended from outside/],
     ['loop of faults', [folder('loop.bin')], 'fault-loop', /the guest loops on faults: undefined at 0x/],
   ])('of a %s names it', async (_, options, verdict, line) => {
     const trace = folder('ended.kaal')
-    await kaal(['record', '-o', trace, '--force', ...options, KERNEL])
+    await kaal(['record', '-o', trace, '--force', ...options])
     const report = folder('ended.md')
     const { code, stdout, stderr } = await kaal(['report', trace, '-o', report, '--no-pack', '--force', '--json'])
     expect({ code, stderr }).toMatchObject({ code: 0 })
