@@ -34,6 +34,9 @@ const LINES: Readonly<Record<string, readonly RegExp[]>> = {
     /^ {2}esr 0x96000004 {2}far 0x0000000000000000/m,
     /^System powering off\.$/m,
   ],
+  'kaal-bootimage': [/^Hello from user-space!$/m, /^12 passed, 0 failed$/m],
+  'kaal-user-fault': [/^ {2}ok {5}fault: memory is supplied, and the thread goes on$/m, /^37 passed, 0 failed$/m],
+  'kaal-preempted-ipc': [/^ {2}ok {5}ipc: messages of every length, there and back$/m, /^\d+ passed, 0 failed$/m],
 }
 
 test('there are the samples that are looked at here', () => {
