@@ -62,9 +62,11 @@ expect image 'Arguments:   one two=3' 'Reserved:    0x48000000-' "$passed" "$off
 # With the root task and its tests. They print the same wherever and however fast they run.
 tested='^[1-9][0-9]* passed, 0 failed$'
 suite() { kernel=prebuilt/bootimage.elf boot "$@" && expect "$1" '^Hello from user-space!$' "$tested"; }
-same() { # same NAME NAME: from the first test on
-  cmp -s <(sed -n '/^Tests:/,$p' "$out/$1") <(sed -n '/^Tests:/,$p' "$out/$2") ||
-    { echo "$1 and $2 differ:" >&2; diff "$out/$1" "$out/$2" >&2 || true; exit 1; }
+# From the first test on. What the kernel says of threads that fault without a handler is left out: how often the fuzzer starts
+# one depends on when the tick comes.
+results() { sed -n '/^Tests:/,$p' "$out/$1" | grep -av '^\[kernel\]'; }
+same() { # same NAME NAME
+  cmp -s <(results "$1") <(results "$2") || { echo "$1 and $2 differ:" >&2; diff <(results "$1") <(results "$2") >&2 || true; exit 1; }
 }
 suite suite virtualization=off 512M
 for memory in 64M 3G; do
