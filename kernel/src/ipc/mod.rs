@@ -74,4 +74,6 @@ impl<M: Machine> Kernel<M> {
 }
 
 #[cfg(test)]
+mod invariants;
+#[cfg(test)]
 mod tests;
