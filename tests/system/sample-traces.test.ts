@@ -37,6 +37,10 @@ const LINES: Readonly<Record<string, readonly RegExp[]>> = {
   'kaal-bootimage': [/^Hello from user-space!$/m, /^12 passed, 0 failed$/m],
   'kaal-user-fault': [/^ {2}ok {5}fault: memory is supplied, and the thread goes on$/m, /^37 passed, 0 failed$/m],
   'kaal-preempted-ipc': [/^ {2}ok {5}ipc: messages of every length, there and back$/m, /^\d+ passed, 0 failed$/m],
+  'kaal-slow-tick': [
+    /^ {2}FAILED scheduling: .* a thread of the same priority had no turn$/m,
+    /^\d+ passed, 1 failed$/m,
+  ],
 }
 
 test('there are the samples that are looked at here', () => {
